@@ -1,0 +1,97 @@
+/// Addresses and prefixes: plain values in network byte order, with their text forms.
+/// Parsing accepts exactly what inet_pton(3) accepts (no leading zeros, no short forms); prefixes must have all
+/// host bits zero, because "10.0.0.1/24" in a configuration is more often a mistake than an intention.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/byte_order.h"
+
+namespace culvert::net {
+
+/// An IPv4 address (4 bytes, network order).
+struct Ipv4Address {
+  Be32 bits;
+
+  constexpr Ipv4Address() = default;
+  constexpr explicit Ipv4Address(uint32_t host) : bits(host) {}
+  /// The address as a host-order integer: 192.0.2.1 is 0xC0000201.
+  constexpr uint32_t value() const { return bits.value(); }
+  static std::optional<Ipv4Address> parse(std::string_view text);
+  std::string text() const;
+  constexpr bool operator==(const Ipv4Address&) const = default;
+  constexpr auto operator<=>(const Ipv4Address&) const = default;
+};
+
+/// An IPv6 address (16 bytes, network order). Alignment 1: it lies in packets where it will.
+struct Ipv6Address {
+  std::array<uint8_t, 16> bytes{};
+
+  static std::optional<Ipv6Address> parse(std::string_view text);
+  std::string text() const;  ///< RFC 5952 form.
+  /// The address with all bits past the first `length` (0–128) cleared.
+  Ipv6Address masked(unsigned length) const;
+  /// Host-order halves, for arithmetic on prefixes.
+  uint64_t high() const;
+  uint64_t low() const;
+  static Ipv6Address from_halves(uint64_t high, uint64_t low);
+  constexpr bool operator==(const Ipv6Address&) const = default;
+  constexpr auto operator<=>(const Ipv6Address&) const = default;
+};
+
+/// An IPv4 prefix; host bits are zero by construction of `parse`.
+struct Ipv4Prefix {
+  Ipv4Address address;
+  uint8_t length = 32;  ///< 0–32
+
+  static std::optional<Ipv4Prefix> parse(std::string_view text);
+  std::string text() const;
+  bool contains(Ipv4Address a) const;
+  bool overlaps(const Ipv4Prefix& o) const;
+  uint64_t size() const { return uint64_t{1} << (32 - length); }
+  uint32_t first() const { return address.value(); }
+  uint32_t last() const { return static_cast<uint32_t>(first() + (size() - 1)); }
+  constexpr bool operator==(const Ipv4Prefix&) const = default;
+};
+
+/// An IPv6 prefix; host bits are zero by construction of `parse`.
+struct Ipv6Prefix {
+  Ipv6Address address;
+  uint8_t length = 128;  ///< 0–128
+
+  static std::optional<Ipv6Prefix> parse(std::string_view text);
+  std::string text() const;
+  bool contains(const Ipv6Address& a) const { return a.masked(length) == address; }
+  bool overlaps(const Ipv6Prefix& o) const;
+  constexpr bool operator==(const Ipv6Prefix&) const = default;
+};
+
+/// An Ethernet address.
+struct MacAddress {
+  std::array<uint8_t, 6> bytes{};
+
+  static std::optional<MacAddress> parse(std::string_view text);  ///< Six hex pairs with ':' or '-'.
+  std::string text() const;
+  bool is_multicast() const { return (bytes[0] & 1) != 0; }
+  constexpr bool operator==(const MacAddress&) const = default;
+};
+
+/// Parses `ADDRESS/LENGTH` of an interface: unlike a prefix, host bits are the point.
+template <typename Address>
+struct InterfaceAddress {
+  Address address;
+  uint8_t prefix_length = 0;
+  constexpr bool operator==(const InterfaceAddress&) const = default;
+};
+std::optional<InterfaceAddress<Ipv4Address>> parse_interface_ipv4(std::string_view text);
+std::optional<InterfaceAddress<Ipv6Address>> parse_interface_ipv6(std::string_view text);
+
+static_assert(sizeof(Ipv4Address) == 4 && sizeof(Ipv6Address) == 16 && alignof(Ipv6Address) == 1);
+static_assert(sizeof(MacAddress) == 6);
+
+}  // namespace culvert::net
