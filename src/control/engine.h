@@ -1,0 +1,91 @@
+/// The engine: workers, the rings between them, the registry of pools and the current Tables, put together from a
+/// Config — without threads, devices or clocks. The appliance (appliance.h) turns it with lcores and DPDK ports,
+/// `culvert replay` with captures on one thread, the benchmark and the fuzzer with packets from memory.
+///
+/// It also holds what the control core does to workers: apply a changed configuration, deal free blocks from
+/// workers that have many to those that run out, retire drained pools. All of it happens by tasks that run in the
+/// workers' own threads.
+///
+/// Thread: one at a time (the control core); worker(i) itself belongs to that worker's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "dataplane/worker.h"
+
+namespace culvert::control {
+
+using dataplane::Millis;
+using dataplane::WorkerId;
+
+/// What only the driver of an engine knows about an interface. In the order of Config::interfaces.
+struct InterfaceFacts {
+  uint16_t port = 0;             ///< DPDK port number; replay: 0 inside, 1 outside
+  net::MacAddress mac;           ///< ours
+};
+
+class Engine {
+ public:
+  struct Options {
+    uint64_t seed = 0;             ///< 0: drawn from the system's entropy
+    rte_mempool* buffers = nullptr;
+    bool ring_files = true;        ///< event rings in logging.ring-directory, else in memory
+    uint32_t event_ring_size = 65536;
+  };
+
+  /// Takes all memory there ever will be. Throws std::runtime_error that names what could not be had.
+  Engine(const config::Config& config, std::vector<InterfaceFacts> facts, const Options& options, Millis now);
+  ~Engine();
+
+  unsigned workers() const { return static_cast<unsigned>(workers_.size()); }
+  dataplane::Worker& worker(unsigned i) { return *workers_[i]; }
+  const dataplane::Worker& worker(unsigned i) const { return *workers_[i]; }
+  dataplane::Fabric& fabric() { return *fabric_; }
+  const dataplane::Tables& tables() const { return *tables_; }
+  const config::Config& config() const { return config_; }
+  std::vector<logging::EventRing*> rings();
+  /// The cell a configured next hop's link-layer address is read from; the control core sets it as it learns.
+  dataplane::NextHopCell& next_hop_ipv4(unsigned interface) { return next_hops_[2 * interface]; }
+  dataplane::NextHopCell& next_hop_ipv6(unsigned interface) { return next_hops_[2 * interface + 1]; }
+
+  /// Applies a changed configuration: all of it, or nothing and the reason. What needs a restart (capacities,
+  /// interfaces, workers, a pool's port geometry) is refused with the figures. Reason is empty on success.
+  std::string apply(const config::Config& next, Millis now);
+
+  /// Housekeeping of the control core; call it every 100 ms or so.
+  void tick(Millis now);
+
+  /// Runs a task in a worker's thread and waits for it.
+  void run(WorkerId worker, dataplane::Worker::Task task);
+  void run_everywhere(const dataplane::Worker::Task& task);
+
+  /// How run() waits, and how workers are made to pass a quiescent state: the appliance sleeps a little, a
+  /// single-threaded driver polls the workers.
+  std::function<void()> pump;
+  /// Waits until no worker uses Tables older than now; the appliance uses rte_rcu_qsbr. Null: nothing to wait for.
+  std::function<void()> synchronize;
+
+ private:
+  std::string needs_restart(const config::Config& next) const;
+  void publish(std::unique_ptr<dataplane::Tables> tables);
+  void fill_interfaces(dataplane::Tables& tables, const config::Config& config);
+  void level(Millis now);
+  void retire_pools(Millis now);
+
+  config::Config config_;
+  std::vector<InterfaceFacts> facts_;
+  std::vector<dataplane::NextHopCell> next_hops_;
+  dataplane::Registry registry_;
+  std::unique_ptr<dataplane::Fabric> fabric_;
+  std::unique_ptr<dataplane::Tables> tables_;
+  std::vector<std::unique_ptr<logging::EventRing>> rings_;
+  std::vector<std::unique_ptr<dataplane::Worker>> workers_;
+  Millis levelled_ = 0;
+};
+
+}  // namespace culvert::control

@@ -1,0 +1,174 @@
+/// The stateful binding: which external endpoint a subscriber's internal endpoint has, one engine for NAT44, DS-Lite
+/// and NAT64. It owns all NAT state of one worker and knows nothing of packets' bytes, only of keys, flags and
+/// time; the worker (worker.h) parses and rewrites.
+///
+/// The life of a mapping: create() finds or makes the subscriber, a port in one of his blocks (a block is put on
+/// record before it is used, promise 1) and a record; track() moves its TCP state or filter entries and its timer
+/// with every packet; sweep() ends it, frees the port through the hold-down queue and the block after
+/// port-set-timeout. Nothing is ever evicted (RFC 6888 REQ-11).
+///
+/// Belongs to one worker thread; no locks.
+#pragma once
+
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "dataplane/binding/block_allocator.h"
+#include "dataplane/binding/hold_queue.h"
+#include "dataplane/binding/subscriber_table.h"
+#include "dataplane/counters.h"
+#include "dataplane/mapping_table.h"
+#include "dataplane/session_table.h"
+#include "dataplane/tables.h"
+#include "dataplane/tcp_state.h"
+#include "logging/event_ring.h"
+
+namespace culvert::dataplane {
+
+/// One worker's share of config::Capacity and what makes it differ from the others.
+struct BindingSetup {
+  WorkerId self = 0;
+  uint32_t mappings = 1, sessions = 1, subscribers = 1, held = 1;
+  net::HashKey hash_key;
+  uint64_t seed = 1;
+  logging::EventRing* log = nullptr;
+};
+
+class StatefulBinding {
+ public:
+  StatefulBinding(const BindingSetup& setup, Counters& counters);
+
+  MappingTable& mappings() { return mappings_; }
+  const MappingTable& mappings() const { return mappings_; }
+  const SessionTable& sessions() const { return sessions_; }
+  const SubscriberTable& subscribers() const { return subscribers_; }
+
+  /// What an attempt to make a mapping came to: the mapping, or why not.
+  using Outcome = std::variant<MappingId, DropReason>;
+
+  /// A mapping for this internal endpoint, which has none yet. The subscriber is known to be this worker's.
+  Outcome create(const Tables& tables, const SubscriberRule& rule, const InternalKey& key, Millis now);
+
+  /// A mapping that has passed its time but was not swept yet counts as gone: it is ended here and false returned.
+  bool alive(const Tables& tables, MappingId id, Millis now) {
+    const Mapping& m = mappings_[id];
+    if (!m.expires.passed(now) || m.is_static) [[likely]] return true;
+    return outlive(tables, id, now);
+  }
+
+  /// A packet of this mapping is about to go through: moves state and timers. Returns why it must not instead.
+  /// The common cases — UDP and ICMP under eif, TCP within its established first session — stay inline.
+  template <Direction kDirection>
+  std::variant<std::monostate, DropReason> track(const Tables& tables, MappingId id, const RemoteEndpoint& remote,
+                                                 uint8_t tcp_flags, Millis now) {
+    Mapping& m = mappings_[id];
+    const InstanceView& policy = tables.instances[m.instance];
+    if (m.internal.protocol == Protocol::tcp) {
+      constexpr uint8_t kTurns = net::TcpHeader::kSyn | net::TcpHeader::kFin | net::TcpHeader::kRst;
+      if (m.first_state == SessionState::established && (tcp_flags & kTurns) == 0 && m.first_remote() == remote)
+          [[likely]] {
+        refresh(m, policy.tcp_idle, now);
+        return {};
+      }
+      return track_tcp(policy, id, kDirection, remote, tcp_flags, now);
+    }
+    if (policy.filtering != config::Filtering::eif) return track_filtered(policy, id, kDirection, remote, now);
+    refresh_datagram(m, policy, kDirection, now);
+    return {};
+  }
+
+  /// Ends what has timed out: looks at as many records as keep a full round under a second, hands back ports and
+  /// blocks whose hold-down or port-set-timeout is over. Call it at least every few milliseconds.
+  void sweep(const Tables& tables, Millis now);
+
+  /// Ends mappings now, as `culvert clear` asks. `whole_subscriber` also gives his blocks back.
+  void clear_mapping(const Tables& tables, MappingId id, Millis now);
+  void clear_subscriber(const Tables& tables, SubscriberId id, Millis now);
+
+  /// Pools come and go with the configuration. detach() needs a pool without live and held blocks.
+  void attach(std::unique_ptr<BlockAllocator> allocator);
+  void detach(uint16_t slot);
+  BlockAllocator* allocator(uint16_t slot) { return slot < allocators_.size() ? allocators_[slot].get() : nullptr; }
+  /// Ends all mappings of a pool whose drain deadline has come.
+  void cut_pool(const Tables& tables, uint16_t slot, Millis now);
+
+  /// Makes the static mapping if it is this worker's and not there yet. An error is why it cannot be made.
+  Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now);
+  /// Ends static mappings that the tables no longer name.
+  void prune_statics(const Tables& tables, Millis now);
+
+  /// Bytes taken for tables.
+  size_t bytes() const { return mappings_.bytes() + sessions_.bytes() + subscribers_.bytes(); }
+
+ private:
+  struct Port {
+    BlockIndex block;
+    uint16_t offset;
+  };
+
+  /// Timers are refreshed with a grain of a second, so that a busy mapping's line is not written by every packet.
+  static void refresh(Mapping& m, uint32_t timeout, Millis now) {
+    if (static_cast<uint32_t>(m.expires.from(now)) + 1000 <= timeout || m.expires.passed(now))
+      m.expires = ShortTime(now + timeout);
+  }
+  void refresh_datagram(Mapping& m, const InstanceView& policy, Direction direction, Millis now) {
+    if (direction == Direction::inbound && !policy.udp_inbound_refresh) return;
+    refresh(m, m.internal.protocol == Protocol::udp ? policy.udp : policy.icmp, now);
+  }
+
+  bool outlive(const Tables& tables, MappingId id, Millis now);
+  std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id, Direction direction,
+                                                     const RemoteEndpoint& remote, uint8_t flags, Millis now);
+  std::variant<std::monostate, DropReason> track_filtered(const InstanceView& policy, MappingId id,
+                                                          Direction direction, const RemoteEndpoint& remote,
+                                                          Millis now);
+  bool filter_allows(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote) const;
+  SessionId add_session(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote, SessionState state,
+                        DropReason* why);
+  void remove_session(SessionId id);
+  bool end_first_session(const Tables& tables, MappingId id, Millis now);
+
+  std::variant<SubscriberId, DropReason> admit(const Tables& tables, const SubscriberRule& rule,
+                                               const SubscriberKey& key, Millis now);
+  std::variant<Port, DropReason> choose_port(const Tables& tables, SubscriberId id, const InternalKey& key,
+                                             Millis now);
+  std::variant<BlockIndex, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
+  bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset);
+  void record(const Pool& pool, BlockIndex b, const Subscriber& s, logging::Event* event, Millis now) const;
+  bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
+
+  void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
+  void release_port(const Tables& tables, Pool& pool, BlockIndex b, uint16_t offset, PortSpace space, bool hold,
+                    Millis now);
+  void push_held(const Tables& tables, const HeldItem& item);
+  void release_held(const Tables& tables, const HeldItem& item);
+  bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
+  void forget_if_unused(SubscriberId id);
+  void link_idle(Pool& pool, BlockIndex b, ShortTime until);
+  void unlink_idle(Pool& pool, BlockIndex b);
+  void sweep_idle_blocks(const Tables& tables, Millis now);
+  void sweep_mappings(const Tables& tables, uint32_t count, Millis now);
+  void sweep_sessions(uint32_t count, Millis now);
+
+  /// Blocks waiting for port-set-timeout, oldest first; one list a pool, since timeouts differ by instance.
+  struct IdleList {
+    BlockIndex first = kNoBlock, last = kNoBlock;
+  };
+
+  WorkerId self_;
+  Counters& counters_;
+  logging::EventRing* log_;
+  net::Random random_;
+  MappingTable mappings_;
+  SessionTable sessions_;
+  SubscriberTable subscribers_;
+  HoldQueue held_;
+  std::vector<std::unique_ptr<BlockAllocator>> allocators_;  ///< by pool slot
+  std::vector<IdleList> idle_;                               ///< by pool slot
+  std::array<uint32_t, kMaxInstances> instance_mappings_{};
+  uint32_t mapping_hand_ = 0, session_hand_ = 0;
+  Millis swept_ = 0;
+};
+
+}  // namespace culvert::dataplane

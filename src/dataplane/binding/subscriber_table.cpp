@@ -1,0 +1,36 @@
+#include "dataplane/binding/subscriber_table.h"
+
+namespace culvert::dataplane {
+
+SubscriberKey SubscriberKey::ipv4(net::Ipv4Address a, unsigned mask, uint8_t instance) {
+  net::Ipv6Address mapped;
+  mapped.bytes[10] = mapped.bytes[11] = 0xff;
+  std::memcpy(&mapped.bytes[12], &a, 4);
+  return {mapped.masked(96 + mask), instance};
+}
+
+SubscriberId SubscriberTable::create(const SubscriberKey& k, uint8_t mask) {
+  bool recycled = free_ != kNoSubscriber;
+  if (!recycled && fresh_ == records_.size()) return kNoSubscriber;
+  SubscriberId id = recycled ? free_ : fresh_;
+  if (!index_.insert(k.hash(key_), id)) return kNoSubscriber;
+  if (recycled) free_ = records_[id].next_free;
+  else fresh_++;
+  records_[id] = Subscriber{};
+  records_[id].key = k;
+  records_[id].mask = mask;
+  records_[id].in_use = true;
+  records_[id].first_block = kNoBlock;
+  live_++;
+  return id;
+}
+
+void SubscriberTable::destroy(SubscriberId id) {
+  index_.erase(records_[id].key.hash(key_), id);
+  records_[id].in_use = false;
+  records_[id].next_free = free_;
+  free_ = id;
+  live_--;
+}
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,46 @@
+#include "dataplane/huge_array.h"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <new>
+
+namespace culvert::dataplane {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+std::atomic<size_t> in_use{0};
+
+/// Small tables are not worth a huge page each.
+size_t rounded(size_t bytes) {
+  size_t page = bytes >= kHugePage ? kHugePage : 4096;
+  return (bytes + page - 1) & ~(page - 1);
+}
+
+}  // namespace
+
+void* take_pages(size_t bytes, PageKind* kind) {
+  bytes = rounded(bytes);
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
+  void* p = MAP_FAILED;
+  PageKind got = PageKind::huge;
+  if (bytes >= kHugePage) p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+  if (p == MAP_FAILED) {
+    got = PageKind::transparent;
+    p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+    if (p == MAP_FAILED) throw std::bad_alloc();
+    madvise(p, bytes, MADV_HUGEPAGE);
+  }
+  if (kind != nullptr) *kind = got;
+  in_use += bytes;
+  return p;
+}
+
+void give_pages(void* p, size_t bytes) {
+  munmap(p, rounded(bytes));
+  in_use -= rounded(bytes);
+}
+
+size_t pages_in_use() { return in_use; }
+
+}  // namespace culvert::dataplane

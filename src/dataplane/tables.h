@@ -1,0 +1,165 @@
+/// Tables: the configuration as the workers see it, one immutable snapshot. The control core builds a new one for
+/// every change and swaps a pointer; workers take the pointer once a burst, and the old one is freed when all of
+/// them have passed a quiescent state (rte_rcu_qsbr). NAT state is not in here and survives the swap.
+///
+/// Numbers in NAT state that refer into Tables — instance slots, contexts, pool slots — are handed out by the
+/// Registry and stay with what they stand for as long as any state may refer to them.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bitset>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "dataplane/pool.h"
+#include "dataplane/steering.h"
+#include "net/range_map.h"
+
+namespace culvert::dataplane {
+
+inline constexpr unsigned kMaxInstances = 64;
+inline constexpr unsigned kMaxContexts = 256;
+inline constexpr unsigned kMaxPools = 1024;
+
+/// A next hop's link-layer address; the control core writes it, workers read it. 0: not known yet.
+/// Lives as long as the appliance, outside any snapshot.
+struct NextHopCell {
+  std::atomic<uint64_t> mac{0};  ///< the six bytes in memory order in the low 48 bits, bit 63 set when known
+
+  void set(const net::MacAddress& m) {
+    uint64_t v = 0;
+    std::memcpy(&v, m.bytes.data(), 6);
+    mac.store(v | uint64_t{1} << 63, std::memory_order_relaxed);
+  }
+  void clear() { mac.store(0, std::memory_order_relaxed); }
+};
+
+/// An interface as a worker needs it.
+struct InterfaceView {
+  uint8_t number = 0;      ///< index in Tables::interfaces and in Counters
+  uint16_t port = 0;       ///< DPDK port (in replay: 0 inside, 1 outside)
+  config::Role role = config::Role::inside;
+  uint16_t vlan = 0;       ///< 0: untagged
+  uint16_t mtu = 1500;
+  net::MacAddress mac;     ///< ours
+  const NextHopCell* next_hop_ipv4 = nullptr;  ///< null: none configured
+  const NextHopCell* next_hop_ipv6 = nullptr;
+  net::Ipv4Address ipv4;   ///< source of the box's own ICMP errors; 0.0.0.0: 192.0.0.8 (RFC 7600 dummy address)
+  net::Ipv6Address ipv6;   ///< source of the box's own ICMPv6 errors
+  std::string name;
+
+  bool faces_inside() const { return role != config::Role::outside; }
+};
+
+/// What a context number stands for: an IPv6 address or prefix of ours that subscribers send to.
+struct ContextView {
+  Carriage carriage = Carriage::nat44;
+  uint8_t length = 0;         ///< nat64: prefix length
+  net::Ipv6Address address;   ///< ds-lite: the AFTR address; nat64: the prefix
+};
+
+/// An instance's policy.
+struct InstanceView {
+  bool configured = false;  ///< false: left the configuration (or never was); mappings drain, none are made
+  Carriage carriage = Carriage::nat44;
+  config::Filtering filtering = config::Filtering::eif;
+  bool udp_inbound_refresh = false;
+  uint8_t max_blocks = 1;
+  // Timers in milliseconds.
+  uint32_t udp = 0, tcp_idle = 0, tcp_trans_open = 0, tcp_trans_close = 0, tcp_in_syn = 0, icmp = 0, port_set = 0;
+  config::SubscriberLimits limits;
+  uint32_t mapping_limit = 0;  ///< of one worker; 0: none
+  std::vector<uint16_t> pools; ///< slots, in configuration order
+  std::bitset<kMaxContexts> contexts;
+  std::string name;
+};
+
+/// What subscriber-match says of a source address.
+struct SubscriberRule {
+  uint8_t instance;
+  uint8_t mask;
+};
+
+/// A static mapping with its numbers resolved.
+struct StaticEntry {
+  InternalKey internal;
+  ExternalKey external;
+  SubscriberKey subscriber;
+  uint8_t mask;
+  bool operator==(const StaticEntry&) const = default;
+};
+
+struct Tables {
+  explicit Tables(unsigned workers) : steering(workers) {}
+
+  uint64_t version = 0;
+  std::vector<InterfaceView> interfaces;
+  uint8_t inside = 0, outside = 0;  ///< where packets for each side leave
+
+  net::RangeMap<net::Ipv4Prefix, SubscriberRule> subscribers_nat44;
+  net::RangeMap<net::Ipv6Prefix, SubscriberRule> subscribers_ds_lite, subscribers_nat64;
+  std::array<InstanceView, kMaxInstances> instances;
+  std::array<ContextView, kMaxContexts> contexts;
+  std::vector<Context> softwires, nat64_prefixes;  ///< contexts in use, longest prefix first
+
+  std::vector<std::shared_ptr<Pool>> pools;  ///< by slot; null where there is none
+  net::RangeMap<net::Ipv4Prefix, Pool*> pool_of;
+  Steering steering;
+  std::vector<StaticEntry> statics;
+  config::HoldDown hold_down;
+  uint32_t hold_ms = 120'000;
+  uint32_t icmp_error_rate = 100;
+
+  std::vector<net::Ipv4Address> own_ipv4;  ///< the interfaces' addresses: traffic to them goes to the kernel
+  std::vector<net::Ipv6Address> own_ipv6;
+
+  /// Whether an IPv4 destination may be a pool's or our own: one bit a /16. Says no for nearly all the Internet
+  /// from 8 KiB of cache, so that hairpinning costs other packets nothing.
+  bool maybe_local(net::Ipv4Address a) const { return local16_[a.value() >> 16]; }
+  bool is_own(net::Ipv4Address a) const;
+  bool is_own(const net::Ipv6Address& a) const;
+  void mark_local(const net::Ipv4Prefix& p);
+
+ private:
+  std::bitset<65536> local16_;
+};
+
+/// Hands out the stable numbers and keeps the pools alive. Control core only.
+class Registry {
+ public:
+  Registry(unsigned workers, uint32_t address_capacity) : workers_(workers), capacity_(address_capacity) {}
+
+  struct Result {
+    std::unique_ptr<Tables> tables;
+    std::string error;  ///< set when nothing was built: which capacity is exceeded, with the figures
+    std::vector<std::shared_ptr<Pool>> added;
+  };
+  /// A snapshot for this configuration. Interfaces are the caller's to fill in. Pools that are in use but no
+  /// longer configured stay in it, draining; pools whose geometry changed are refused with an error.
+  Result build(const config::Config& config, Millis now);
+
+  /// Forgets drained pools: those without a live or held block. Returns their slots. Callers publish tables without
+  /// them first.
+  std::vector<uint16_t> drained() const;
+  void forget(uint16_t slot);
+  unsigned workers() const { return workers_; }
+  const std::vector<std::shared_ptr<Pool>>& pools() const { return pools_; }
+
+ private:
+  uint8_t instance_slot(const std::string& name, Carriage carriage, std::string* error);
+  std::optional<Context> context(const ContextView& view);
+
+  unsigned workers_;
+  uint32_t capacity_;
+  uint64_t version_ = 0;
+  std::map<std::string, uint8_t> instance_slots_;
+  std::vector<ContextView> contexts_{ContextView{}};  ///< 0 is native
+  std::vector<std::shared_ptr<Pool>> pools_;
+};
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,71 @@
+/// The block log: one line of text for every event, appended to a file.
+///
+///     2026-11-21T01:12:07.123Z block-allocated subscriber=2001:db8:1::/56 external=203.0.113.5 ports=1024-1535
+///         instance=homes reason=first-packet worker=0 sequence=1
+///
+/// (on one line). `LogThread` moves events from the rings to the file: when the disk is full or gone it keeps the
+/// events in their rings, says so once, and tries again; the workers then refuse new blocks instead of giving
+/// ports that no record knows.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "logging/event_ring.h"
+
+namespace culvert::logging {
+
+/// One line, without the newline.
+std::string format_event(const Event& event);
+
+/// An append-only file of events. One user at a time (the log thread, or replay).
+class BlockLog {
+ public:
+  /// Opens for appending, making missing directories. Throws std::runtime_error with path and reason.
+  explicit BlockLog(std::string path);
+  ~BlockLog();
+  /// Writes every waiting event of the ring and releases them. Returns how many; on a write error releases only
+  /// what was written whole, and `error()` tells.
+  size_t drain(EventRing& ring);
+  /// fdatasync(2).
+  void sync();
+  /// Closes and opens again under the same name, for logrotate (SIGHUP).
+  void reopen();
+  const std::string& path() const { return path_; }
+  /// errno of the last write, 0 when it went well.
+  int error() const { return error_; }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  int error_ = 0;
+};
+
+/// The thread that drains all rings into one BlockLog, waking every few milliseconds.
+class LogThread {
+ public:
+  /// `complain` is called (from the log thread) when writing fails and when it works again.
+  LogThread(BlockLog& log, std::vector<EventRing*> rings, std::function<void(const std::string&)> complain);
+  /// Drains what is left and joins.
+  ~LogThread();
+  uint64_t written() const { return written_.load(std::memory_order_relaxed); }
+  uint64_t write_errors() const { return errors_.load(std::memory_order_relaxed); }
+  /// Asks the thread to reopen its file.
+  void request_reopen() { reopen_.store(true); }
+
+ private:
+  void run();
+
+  BlockLog& log_;
+  std::vector<EventRing*> rings_;
+  std::function<void(const std::string&)> complain_;
+  std::atomic<uint64_t> written_{0}, errors_{0};
+  std::atomic<bool> stop_{false}, reopen_{false};
+  std::thread thread_;
+};
+
+}  // namespace culvert::logging

@@ -1,0 +1,57 @@
+/// What is put on record: one fixed-size event for every block given and taken back. A value, written by a worker
+/// into its ring (event_ring.h) before the block's first packet leaves, read by the log thread.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "net/address.h"
+
+namespace culvert::logging {
+
+enum class EventKind : uint8_t { block_allocated = 1, block_released = 2 };
+
+/// Why a block was given or taken back.
+enum class EventReason : uint8_t {
+  first_packet = 1,  ///< allocated: the subscriber had none
+  ports_used_up,     ///< allocated: his other blocks had no port left
+  static_mapping,    ///< allocated: a static mapping of the configuration
+  idle,              ///< released: port-set-timeout after the last mapping
+  cleared,           ///< released: by `culvert clear`
+  pool_removed,      ///< released: its pool left the configuration
+  shutdown,          ///< released: reserved for an orderly end that gives blocks back
+};
+
+constexpr std::string_view name_of(EventKind k) {
+  return k == EventKind::block_allocated ? "block-allocated" : "block-released";
+}
+constexpr std::string_view name_of(EventReason r) {
+  switch (r) {
+    case EventReason::first_packet: return "first-packet";
+    case EventReason::ports_used_up: return "ports-used-up";
+    case EventReason::static_mapping: return "static-mapping";
+    case EventReason::idle: return "idle";
+    case EventReason::cleared: return "cleared";
+    case EventReason::pool_removed: return "pool-removed";
+    case EventReason::shutdown: return "shutdown";
+  }
+  return "unknown";
+}
+
+struct Event {
+  uint64_t time = 0;             ///< milliseconds since the Unix epoch
+  uint64_t sequence = 0;         ///< of this ring, from 1 without gaps; set by the ring
+  net::Ipv6Address subscriber;   ///< IPv4 as ::ffff:a.b.c.d
+  net::Ipv4Address external;
+  uint16_t first_port = 0, last_port = 0;
+  EventKind kind = EventKind::block_allocated;
+  EventReason reason = EventReason::first_packet;
+  uint8_t subscriber_length = 128;  ///< prefix length of `subscriber`; an IPv4 mask counts from 96
+  uint8_t worker = 0;
+  uint16_t peak = 0;             ///< released: most mappings at once
+  uint8_t spare[2] = {};
+  char instance[16] = {};        ///< name, cut to 15 characters
+};
+static_assert(sizeof(Event) == 72);
+
+}  // namespace culvert::logging

@@ -1,0 +1,95 @@
+/// Packet headers as they lie in memory: packed, big-endian, no behaviour but naming their bits.
+/// They are only laid over bytes whose length was checked first (dataplane/packet.h does that).
+#pragma once
+
+#include <cstdint>
+
+#include "net/address.h"
+
+namespace culvert::net {
+
+enum EtherType : uint16_t {
+  kEtherIpv4 = 0x0800, kEtherArp = 0x0806, kEtherVlan = 0x8100, kEtherQinq = 0x88a8, kEtherIpv6 = 0x86dd,
+};
+
+/// IPv4 protocol and IPv6 next-header numbers.
+enum IpProtocol : uint8_t {
+  kIpHopByHop = 0, kIpIcmp = 1, kIpIpv4 = 4, kIpTcp = 6, kIpUdp = 17, kIpIpv6 = 41, kIpRouting = 43,
+  kIpFragment = 44, kIpIcmpv6 = 58, kIpNoNext = 59, kIpDestOptions = 60,
+};
+
+struct [[gnu::packed]] EthernetHeader {
+  MacAddress destination, source;
+  Be16 type;
+};
+
+struct [[gnu::packed]] VlanTag {
+  Be16 control;  ///< PCP (3), DEI (1), VLAN id (12)
+  Be16 type;
+  uint16_t id() const { return control.value() & 0x0fff; }
+};
+
+struct [[gnu::packed]] Ipv4Header {
+  uint8_t version_ihl;
+  uint8_t tos;  ///< DSCP (6), ECN (2)
+  Be16 total_length;
+  Be16 id;
+  Be16 fragment;  ///< 0, DF, MF, offset in 8-byte units (13)
+  uint8_t ttl;
+  uint8_t protocol;
+  Be16 checksum;
+  Ipv4Address source, destination;
+
+  static constexpr uint16_t kDontFragment = 0x4000, kMoreFragments = 0x2000, kOffsetMask = 0x1fff;
+  unsigned header_length() const { return (version_ihl & 15u) * 4u; }
+  bool is_fragment() const { return (fragment.value() & (kMoreFragments | kOffsetMask)) != 0; }
+};
+
+struct [[gnu::packed]] Ipv6Header {
+  Be32 version_class_label;  ///< version (4), traffic class (8), flow label (20)
+  Be16 payload_length;
+  uint8_t next_header;
+  uint8_t hop_limit;
+  Ipv6Address source, destination;
+
+  unsigned version() const { return version_class_label.value() >> 28; }
+  uint8_t traffic_class() const { return static_cast<uint8_t>(version_class_label.value() >> 20); }
+};
+
+struct [[gnu::packed]] UdpHeader {
+  Be16 source, destination, length, checksum;
+};
+
+struct [[gnu::packed]] TcpHeader {
+  Be16 source, destination;
+  Be32 sequence, acknowledgement;
+  uint8_t offset_reserved;  ///< header length in 4-byte units (4), reserved (4)
+  uint8_t flags;
+  Be16 window, checksum, urgent;
+
+  static constexpr uint8_t kFin = 1, kSyn = 2, kRst = 4, kPsh = 8, kAck = 16;
+  unsigned header_length() const { return (offset_reserved >> 4u) * 4u; }
+};
+
+/// ICMP and ICMPv6 share their first eight bytes.
+struct [[gnu::packed]] IcmpHeader {
+  uint8_t type, code;
+  Be16 checksum;
+  Be16 id;        ///< echo: identifier; RFC 4884 errors: unused and length
+  Be16 sequence;  ///< echo: sequence number; Fragmentation Needed: next-hop MTU
+};
+
+enum IcmpType : uint8_t {
+  kIcmpEchoReply = 0, kIcmpUnreachable = 3, kIcmpSourceQuench = 4, kIcmpRedirect = 5, kIcmpEcho = 8,
+  kIcmpTimeExceeded = 11, kIcmpParameterProblem = 12,
+};
+enum Icmpv6Type : uint8_t {
+  kIcmp6Unreachable = 1, kIcmp6PacketTooBig = 2, kIcmp6TimeExceeded = 3, kIcmp6ParameterProblem = 4,
+  kIcmp6Echo = 128, kIcmp6EchoReply = 129, kIcmp6RouterSolicit = 133, kIcmp6Redirect = 137,
+};
+
+static_assert(sizeof(EthernetHeader) == 14 && sizeof(VlanTag) == 4);
+static_assert(sizeof(Ipv4Header) == 20 && sizeof(Ipv6Header) == 40);
+static_assert(sizeof(UdpHeader) == 8 && sizeof(TcpHeader) == 20 && sizeof(IcmpHeader) == 8);
+
+}  // namespace culvert::net

@@ -1,0 +1,119 @@
+"""culvertd in the lab's appliance namespace, and the questions that `culvert` asks it."""
+
+import json
+import os
+import pathlib
+import signal
+import time
+
+from lab.namespaces import LabError
+
+CONFIG_DIRECTORY = "/run/culvert-demo"  # stands in conf/demo.yaml for the lab's own directory
+METRICS = "127.0.0.1:9780"
+
+
+class Culvertd:
+    """One culvertd. `build` is the meson build directory that has it."""
+
+    def __init__(self, lab, build):
+        self.lab = lab
+        self.build = pathlib.Path(build).resolve()
+        self.state = lab.directory / "culvertd"
+        self.config = lab.directory / "culvertd.yaml"
+        self.socket = self.state / "control.sock"
+        self.block_log = self.state / "blocks.log"
+        self.process = None
+
+    @property
+    def culvert(self):
+        """The path of the `culvert` command."""
+        return self.build / "tools" / "culvert"
+
+    def daemon(self):
+        """The path of culvertd."""
+        path = self.build / "tools" / "culvertd"
+        if not path.exists():
+            raise LabError(f"{path} is not there: build it first (ninja -C {self.build})")
+        return path
+
+    def write_config(self, text):
+        """Puts this lab's directory into a configuration and writes it where culvertd reads it."""
+        self.config.write_text(text.replace(CONFIG_DIRECTORY, str(self.state)))
+
+    def start(self, text, timeout=20):
+        self.write_config(text)
+        (self.state / "rings").mkdir(parents=True, exist_ok=True)
+        self.block_log.unlink(missing_ok=True)
+        self.process = self.lab.start_notifying("appliance", "culvertd", [self.daemon(), "--config", self.config],
+                                                timeout)
+        return self
+
+    def stop(self, timeout=10):
+        """SIGTERM; gives (exit code, seconds)."""
+        began = time.monotonic()
+        code = self.lab.stop(self.process, timeout)
+        self.process = None
+        return code, time.monotonic() - began
+
+    def reload(self, text):
+        """Writes the file and asks by `culvert reload`; the finished command (exit code, words)."""
+        self.write_config(text)
+        return self.ask("reload", check=False)
+
+    def hang_up(self, text):
+        """Writes the file and sends SIGHUP, as `systemctl reload` does."""
+        self.write_config(text)
+        self.process.signal(signal.SIGHUP)
+
+    def ask(self, *arguments, check=True):
+        """Runs `culvert` against this culvertd."""
+        return self.lab.run("appliance", [self.culvert, "--socket", self.socket, *arguments], check=check)
+
+    def rows(self, *arguments):
+        """The rows of a listing (`mappings`, `blocks`, `pools` …) as dictionaries."""
+        return parse_rows(self.ask(*arguments, "--json").stdout)
+
+    def text(self, *arguments):
+        return self.ask(*arguments).stdout
+
+    def metrics(self):
+        """The Prometheus page as {name{labels}: value}."""
+        page = self.lab.run("appliance", ["curl", "-sf", f"http://{METRICS}/metrics"]).stdout
+        values = {}
+        for line in page.splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                values[name] = float(value)
+        return values
+
+    def log_records(self):
+        """The block log's lines."""
+        try:
+            return self.block_log.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+
+def parse_rows(text):
+    """Rows out of one JSON array, one object with one array in it, or one object a line."""
+    text = text.strip()
+    if not text:
+        return []
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines()]
+    if isinstance(value, list):
+        return value
+    lists = [v for v in value.values() if isinstance(v, list)]
+    return lists[0] if len(lists) == 1 else [value]
+
+
+def demo_config():
+    """conf/demo.yaml as it stands."""
+    return (pathlib.Path(__file__).parents[2] / "conf" / "demo.yaml").read_text()
+
+
+def default_build():
+    """The release build that ./check and ./demo make."""
+    return pathlib.Path(os.environ.get("CULVERT_BUILD", pathlib.Path(__file__).parents[2] / "build"))
