@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdlib>
 #include <iostream>
 #include <string_view>
+#include <vector>
 
 #include "commands.h"
+#include "config/report.h"
 #include "version.h"
 
 namespace {
@@ -20,18 +23,54 @@ struct Subcommand {
 };
 
 constexpr std::array kSubcommands = {
+    Subcommand{"status", "the running box at a glance", run_status},
+    Subcommand{"interfaces", "devices, links, counters and next hops", run_interfaces},
+    Subcommand{"pools", "external address pools and how full they are", run_pools},
+    Subcommand{"subscribers", "who uses the box, and how much of his limits", run_subscribers},
+    Subcommand{"mappings", "internal endpoints and their external ones", run_mappings},
+    Subcommand{"blocks", "port blocks, and whose they are", run_blocks},
+    Subcommand{"drops", "dropped packets, by reason", run_drops},
+    Subcommand{"workers", "how the load is spread", run_workers},
+    Subcommand{"clear", "end mappings, or all that a subscriber holds", run_clear},
+    Subcommand{"reload", "apply the changed configuration file", run_reload},
+    Subcommand{"config", "check a configuration file, print its schema or key reference", run_config},
     Subcommand{"ce", "the customer's end of a softwire, on a TUN device", run_ce},
+    Subcommand{"replay", "what the box would do to a capture", run_replay},
 };
 
 void print_help(std::ostream& out) {
   out << "culvert — look after a carrier-grade NAT\n\n  culvert SUBCOMMAND [options]\n\nSubcommands:\n";
   for (const auto& s : kSubcommands) out << fmt::format("  {:<14} {}\n", s.name, s.summary);
-  out << "\n  culvert SUBCOMMAND --help explains one, culvert --version prints the version.\n";
+  out << "\n  culvert --socket PATH SUBCOMMAND asks the culvertd there; so does $CULVERT_SOCKET.\n";
+  out << "  culvert SUBCOMMAND --help explains one, culvert --version prints the version.\n";
+}
+
+/// `--socket PATH` before the subcommand is the same as $CULVERT_SOCKET. Returns how many words it took, -1 when the
+/// path is missing.
+int take_socket(int argc, char** argv) {
+  constexpr std::string_view kOption = "--socket";
+  const std::string_view word = argc > 1 ? argv[1] : "";
+  if (word == kOption) {
+    if (argc < 3) return -1;
+    setenv("CULVERT_SOCKET", argv[2], 1);
+    return 2;
+  }
+  if (!word.starts_with(kOption) || word.substr(kOption.size(), 1) != "=") return 0;
+  setenv("CULVERT_SOCKET", argv[1] + kOption.size() + 1, 1);
+  return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  const int taken = take_socket(argc, argv);
+  if (taken < 0) {
+    std::cerr << "culvert: --socket needs a PATH\n";
+    return 2;
+  }
+  argc -= taken;
+  argv += taken;
   const std::string_view name = argc > 1 ? argv[1] : "";
   if (name == "--version") {
     std::cout << "culvert " << CULVERT_VERSION << '\n';
@@ -44,7 +83,14 @@ int main(int argc, char** argv) {
   for (const auto& s : kSubcommands) {
     if (s.name == name) return s.run(argc - 1, argv + 1);
   }
-  if (!name.empty()) std::cerr << fmt::format("culvert: there is no subcommand {}\n\n", name);
-  print_help(std::cerr);
+  if (name.empty()) {
+    print_help(std::cerr);
+    return 2;
+  }
+  std::vector<std::string_view> names;
+  for (const auto& s : kSubcommands) names.push_back(s.name);
+  const std::string_view meant = culvert::config::closest(name, names);
+  std::cerr << fmt::format("culvert: there is no subcommand {}{}; culvert --help lists them\n",
+                           culvert::config::quoted(name), meant.empty() ? "" : fmt::format(", did you mean {}", meant));
   return 2;
 }

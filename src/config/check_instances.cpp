@@ -16,9 +16,12 @@ struct Minimum {
 /// RFC 7857 §2.1 lets tcp-trans-open-timeout be shorter, so it is not among them.
 constexpr Minimum minima[] = {
     {"udp-timeout", 120, "RFC 4787 REQ-5: a UDP mapping must not expire in less than two minutes"},
-    {"tcp-idle-timeout", 7440, "RFC 5382 REQ-5: an established session must not expire in less than 2 h 4 min"},
-    {"tcp-trans-close-timeout", 240, "RFC 5382 REQ-5: a transitory session must not expire in less than 4 minutes"},
-    {"tcp-in-syn-timeout", 6, "RFC 5382 REQ-4: an unsolicited SYN must not be answered for at least 6 seconds"},
+    {"tcp-idle-timeout", 7440,
+     "RFC 5382 REQ-5: an established session must not expire in less than 2 h 4 min"},
+    {"tcp-trans-close-timeout", 240,
+     "RFC 5382 REQ-5: a transitory session must not expire in less than 4 minutes"},
+    {"tcp-in-syn-timeout", 6,
+     "RFC 5382 REQ-4: an unsolicited SYN must not be answered for at least 6 seconds"},
     {"icmp-timeout", 60, "RFC 5508 REQ-2: an ICMP query session must not expire in less than 60 seconds"},
 };
 
@@ -27,9 +30,10 @@ void check_timers(const Record& instance, Report& report) {
   for (const Minimum& m : minima) {
     auto value = instance.get<uint64_t>(m.key);
     if (value && *value < m.seconds)
-      report.add(instance.value_place(m.key),
-                 {fmt::format("{} {} is shorter than {} seconds", m.key, *value, m.seconds), std::string(m.clause),
-                  fmt::format("use {} or more, or set allow-short-timers: true", m.seconds)});
+      report.add(
+          instance.value_place(m.key),
+          {fmt::format("{} {} is shorter than {} seconds", m.key, *value, m.seconds), std::string(m.clause),
+           fmt::format("use {} or more, or set allow-short-timers: true", m.seconds)});
   }
 }
 
@@ -41,17 +45,20 @@ void check_foreign_keys(const Record& record, uint8_t type_bit, std::string_view
     std::vector<std::string> owners;
     for (unsigned i = 0; i < 3; i++)
       if ((key->types >> i & 1) != 0) owners.emplace_back(type_names[i]);
-    report.add(place, {fmt::format("{} has no meaning in an instance of type {}", name, type),
-                       fmt::format("it belongs to {}", alternatives(owners)), "remove it, or change the type"});
+    report.add(place,
+               {fmt::format("{} has no meaning in an instance of type {}", name, type),
+                fmt::format("it belongs to {}", alternatives(owners)), "remove it, or change the type"});
   }
 }
 
 void require(const Record& record, std::string_view key, std::string_view why, std::string_view example,
              Report& report) {
   if (record.wrote(key)) return;
-  report.add(record.place, {fmt::format("{} has no {}", record.section->name == "instance"
-                                                            ? "instance " + title_of(record)
-                                                            : "the " + std::string(record.section->name) + " entry", key),
+  report.add(record.place, {fmt::format("{} has no {}",
+                                        record.section->name == "instance"
+                                            ? "instance " + title_of(record)
+                                            : "this " + std::string(record.section->name) + " entry",
+                                        key),
                             std::string(why), fmt::format("add for example {}: {}", key, example)});
 }
 
@@ -64,11 +71,13 @@ void check_type(const Record& instance, Carriage carriage, Report& report) {
   for (const Record& mapping : instance.records("mapping-table")) {
     check_foreign_keys(mapping, bit, type_names[number], report);
     if (carriage == Carriage::ds_lite)
-      require(mapping, "b4-ipv6-address", "behind different B4s hosts have the same addresses (RFC 6333 §6.6)",
-              "2001:db8:0:100::1", report);
+      require(mapping, "b4-ipv6-address",
+              "behind different B4s hosts have the same addresses (RFC 6333 §6.6)", "2001:db8:0:100::1",
+              report);
   }
   if (carriage == Carriage::ds_lite)
-    require(instance, "aftr-ipv6-addr", "B4s need an address at which their softwires end", "2001:db8::1", report);
+    require(instance, "aftr-ipv6-addr", "B4s need an address at which their softwires end", "2001:db8::1",
+            report);
   if (carriage == Carriage::nat64)
     require(instance, "nat64-prefix", "IPv6-only hosts reach IPv4 through it", "64:ff9b::/96", report);
 }
@@ -110,9 +119,10 @@ void check_instances(const Record& root, Report& report) {
     // The data plane numbers them in eight bits, some of which it keeps for itself.
     constexpr size_t most = 200;
     if (contexts <= most && contexts + here > most)
-      report.add(instance.place, {fmt::format("with instance {} there are {} AFTR addresses and NAT64 prefixes",
-                                              title_of(instance), contexts + here),
-                                  fmt::format("the whole box can have {}", most), "use fewer"});
+      report.add(instance.place,
+                 {fmt::format("with instance {} there are {} AFTR addresses and NAT64 prefixes",
+                              title_of(instance), contexts + here),
+                  fmt::format("the whole box can have {}", most), "use fewer"});
     contexts += here;
   }
 }

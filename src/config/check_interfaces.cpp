@@ -26,10 +26,11 @@ void check_names(const std::vector<Record>& interfaces, Report& report) {
     if (!name) continue;
     auto [first, fresh] = seen.emplace(*name, i.value_place("name"));
     if (!fresh)
-      report.add(i.value_place("name"), {fmt::format("a second interface has the name {}", *name),
-                                         fmt::format("the first is on {}, and the kernel's taps need different names",
-                                                     line_of(first->second)),
-                                         "give it another name"});
+      report.add(i.value_place("name"),
+                 {fmt::format("a second interface has the name {}", *name),
+                  fmt::format("the first is on {}, and the kernel's taps need different names",
+                              line_of(first->second)),
+                  "give it another name"});
   }
 }
 
@@ -42,21 +43,23 @@ void check_devices(const std::vector<Record>& interfaces, Report& report) {
     auto& sharing = devices[std::string(device_name(*device))];
     sharing.push_back(&i);
     if (devices.size() > 2 && sharing.size() == 1)
-      report.add(i.value_place("device"),
-                 {fmt::format("{} is a third device", *device), "the appliance has one or two",
-                  "use VLANs on one of the others"});
+      report.add(i.value_place("device"), {fmt::format("{} is a third device", *device),
+                                           "the appliance has one or two", "use VLANs on one of the others"});
     if (sharing.size() == 1) continue;
     const Record& first = *sharing.front();
     auto differs = [&](std::string_view key) {
       return i.get<uint64_t>(key).value_or(0) != first.get<uint64_t>(key).value_or(0);
     };
-    if (*device != *first.get<std::string>("device"))
-      report.add(i.value_place("device"), {fmt::format("the device {} has other arguments here", device_name(*device)),
-                                           fmt::format("it is opened once, with those on {}",
-                                                       line_of(first.value_place("device"))),
-                                           "write the same string at both places, or another device's name"});
+    if (*device != *first.get<std::string>("device")) {
+      report.add(i.value_place("device"),
+                 {fmt::format("the device {} has other arguments here", device_name(*device)),
+                  fmt::format("it is opened once, with those on {}", line_of(first.value_place("device"))),
+                  "write the same string at both places, or another device's name"});
+      continue;
+    }
     for (std::string_view key : {"queues", "rx-descriptors", "tx-descriptors"})
-      if (differs(key) && !(i.wrote(key) && i.list(key).empty()) && !(first.wrote(key) && first.list(key).empty()))
+      if (differs(key) && !(i.wrote(key) && i.list(key).empty()) &&
+          !(first.wrote(key) && first.list(key).empty()))
         report.add(i.value_place(key),
                    {fmt::format("{} is {} here", key, i.get<uint64_t>(key).value_or(0)),
                     fmt::format("it belongs to the device {}, which has {} on {}", device_name(*device),
@@ -64,14 +67,18 @@ void check_devices(const std::vector<Record>& interfaces, Report& report) {
                     "use the same figure at both places"});
     for (const Record* other : sharing) {
       if (other == &i) continue;
-      if ((i.wrote("vlan") && i.list("vlan").empty()) || (other->wrote("vlan") && other->list("vlan").empty())) continue;
+      if ((i.wrote("vlan") && i.list("vlan").empty()) ||
+          (other->wrote("vlan") && other->list("vlan").empty()))
+        continue;
       if (i.get<uint64_t>("vlan") != other->get<uint64_t>("vlan")) continue;
       auto vlan = i.get<uint64_t>("vlan");
-      report.add(vlan ? i.value_place("vlan") : i.value_place("device"),
-                 {vlan ? fmt::format("VLAN {} of the device {} is used a second time", *vlan, device_name(*device))
-                       : fmt::format("the device {} is used a second time without a VLAN", device_name(*device)),
-                  fmt::format("frames could not be told from those of {} ({})", described(*other), line_of(other->place)),
-                  "give the two different vlan values"});
+      report.add(
+          vlan ? i.value_place("vlan") : i.value_place("device"),
+          {vlan ? fmt::format("VLAN {} of the device {} is used a second time", *vlan, device_name(*device))
+                : fmt::format("the device {} is used a second time without a VLAN", device_name(*device)),
+           fmt::format("frames could not be told from those of {} ({})", described(*other),
+                       line_of(other->place)),
+           "give the two different vlan values"});
       break;
     }
   }
@@ -111,7 +118,8 @@ net::Ipv4Prefix prefix_of(const net::InterfaceAddress<Ipv4Address>& a) {
 std::string_view not_a_host(const net::InterfaceAddress<Ipv4Address>& a) {
   auto prefix = prefix_of(a);
   uint32_t top = a.address.value() >> 24;
-  if (top == 0 || top == 127 || top >= 224) return "it is a loopback, multicast or reserved address (RFC 6890)";
+  if (top == 0 || top == 127 || top >= 224)
+    return "it is a loopback, multicast or reserved address (RFC 6890)";
   if (a.prefix_length < 31 && a.address.value() == prefix.first())
     return "it is the subnet's own number, not a host's (RFC 1122 §3.2.1.3)";
   if (a.prefix_length < 31 && a.address.value() == prefix.last())
@@ -136,12 +144,14 @@ void check_own_addresses(const std::vector<Record>& interfaces, std::string_view
     for (const Leaf& leaf : i.list(key)) {
       const auto& a = std::get<WithLength>(leaf.value);
       if (auto why = not_a_host(a); !why.empty())
-        report.add(leaf.place, {fmt::format("{} {}/{} is no address for an interface", key, a.address.text(), a.prefix_length),
+        report.add(leaf.place, {fmt::format("{} {}/{} is no address for an interface", key, a.address.text(),
+                                            a.prefix_length),
                                 std::string(why), "use the address of a host in the subnet"});
       auto [first, fresh] = seen.emplace(a.address, leaf.place);
       if (!fresh && !link_local(a.address))
-        report.add(leaf.place, {fmt::format("{} {} is given a second time", key, a.address.text()),
-                                fmt::format("it stands on {} already", line_of(first->second)), "remove one of the two"});
+        report.add(leaf.place,
+                   {fmt::format("{} {} is given a second time", key, a.address.text()),
+                    fmt::format("it stands on {} already", line_of(first->second)), "remove one of the two"});
     }
   }
 }
@@ -154,9 +164,10 @@ void check_next_hop(const Record& i, std::string_view key, std::string_view addr
   for (const Leaf& leaf : i.list(address_key)) {
     const auto& own = std::get<net::InterfaceAddress<Address>>(leaf.value);
     if (own.address == *hop)
-      return report.add(i.value_place(key), {fmt::format("{} {} is the box itself", key, hop->text()),
-                                             fmt::format("it is an address of this interface ({})", line_of(leaf.place)),
-                                             "write the neighbour's address"});
+      return report.add(i.value_place(key),
+                        {fmt::format("{} {} is the box itself", key, hop->text()),
+                         fmt::format("it is an address of this interface ({})", line_of(leaf.place)),
+                         "write the neighbour's address"});
     on_link |= prefix_of(own).contains(*hop);
   }
   if (!on_link)
@@ -189,7 +200,8 @@ void check_next_hops_present(const Record& root, Report& report) {
   if (v6_inside) require("inside", "next-hop-ipv6", "ds-lite and nat64 send IPv6 packets to subscribers");
   if (v4_inside) require("inside", "next-hop-ipv4", "nat44 sends IPv4 packets to subscribers");
   bool one_armed = root.records("interfaces").size() == 1;
-  if (!(one_armed && v4_inside)) require("outside", "next-hop-ipv4", "every instance sends IPv4 packets to the internet");
+  if (!(one_armed && v4_inside))
+    require("outside", "next-hop-ipv4", "every instance sends IPv4 packets to the internet");
 }
 
 }  // namespace

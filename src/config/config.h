@@ -98,9 +98,9 @@ struct PortAllocation {
 /// Limits of one subscriber (RFC 6888 REQ-4). 0 means none.
 struct SubscriberLimits {
   uint32_t ports = 0;     ///< port-quota: external ports in use at once, per protocol
-  uint32_t mappings = 0;  ///< limit-per-subscriber: mappings at once
-  uint32_t sessions = 0;  ///< session-limit-per-subscriber: sessions beyond the first of each mapping
-  uint32_t mappings_per_second = 0;  ///< new mappings a second; bursts of one second's worth pass
+  uint32_t mappings = 0;  ///< mapping-limits/mappings-per-subscriber: at once
+  uint32_t sessions = 0;  ///< mapping-limits/sessions-per-subscriber: beyond the first of each mapping
+  uint32_t mappings_per_second = 0;  ///< connection-limits/limit-per-subscriber; bursts of one second's worth pass
   bool operator==(const SubscriberLimits&) const = default;
 };
 
@@ -122,7 +122,7 @@ struct StaticMapping {
 struct Instance {
   std::string name;
   Carriage carriage = Carriage::nat44;
-  std::vector<net::Ipv6Address> aftr_addresses;  ///< ds-lite: aftr-ipv6-address
+  std::vector<net::Ipv6Address> aftr_addresses;  ///< ds-lite: aftr-ipv6-addr
   std::vector<net::Ipv6Prefix> nat64_prefixes;   ///< nat64: nat64-prefix, RFC 6052 lengths
   std::vector<SubscriberMatch<net::Ipv4Prefix>> subscribers_ipv4;  ///< nat44
   std::vector<SubscriberMatch<net::Ipv6Prefix>> subscribers_ipv6;  ///< ds-lite, nat64
@@ -131,7 +131,7 @@ struct Instance {
   Filtering filtering = Filtering::eif;
   Timers timers;
   SubscriberLimits limits;
-  uint32_t mapping_limit = 0;  ///< limit-per-instance; 0: none. Shared evenly by the workers.
+  uint32_t mapping_limit = 0;  ///< mapping-limits/limit-port-mappings; 0: none. Shared evenly by the workers.
   /// Packets from outside refresh a UDP mapping (RFC 4787 REQ-6 lets the box choose; RFC 6146 §3.5.1 wants it).
   bool udp_inbound_refresh = false;
   std::vector<StaticMapping> static_mappings;

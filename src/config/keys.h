@@ -1,8 +1,8 @@
 /// The table of keys: the one place that says which keys a configuration has.
 ///
 /// The reader (unknown keys, types, ranges, defaults), the JSON Schema for editors and the key reference in
-/// docs/configuration.md are all made from it, so that they cannot differ. What involves more than one key is in
-/// checks.h. Everything here is constant.
+/// docs/configuration.md are all made from it, so that they cannot differ. What involves more than one key is
+/// in checks.h. Everything here is constant.
 ///
 /// Names are the leaves of RFC 8512 (NAT) and RFC 8513 (DS-Lite) wherever these have a leaf for the thing.
 #pragma once
@@ -17,8 +17,8 @@ namespace culvert::config {
 enum class Kind : uint8_t {
   boolean,
   integer,
-  seconds,  ///< an integer, or an integer with s, m, h or d
-  choice,   ///< one of `Key::choices`
+  duration,  ///< in seconds: an integer, or an integer with s, m, h or d
+  choice,    ///< one of `Key::choices`
   instance_name,
   interface_name,
   device,
@@ -26,15 +26,15 @@ enum class Kind : uint8_t {
   socket_address,
   ipv4_address,
   ipv6_address,
-  ip_address,      ///< of either family
-  ip_prefix,       ///< of either family, host bits zero
+  ip_address,  ///< of either family
+  ip_prefix,   ///< of either family, host bits zero
   ipv6_prefix,
   ipv4_interface,  ///< ADDRESS/LENGTH, host bits are the point
   ipv6_interface,
-  ipv4_next_hop,   ///< a MAC or an address
+  ipv4_next_hop,  ///< a MAC or an address
   ipv6_next_hop,
-  port_range,      ///< FIRST-LAST
-  section,         ///< a mapping of its own keys
+  port_range,  ///< FIRST-LAST
+  section,     ///< a mapping of its own keys
 };
 
 struct KindInfo {
@@ -64,11 +64,11 @@ struct Key {
   std::string_view default_text = {};  ///< the value when the key is missing
   std::string_view default_note = {};  ///< … in words, when the loader works it out
   std::string_view example = {};       ///< for messages, when the default is none
-  uint64_t min = 0;                    ///< integer, seconds: both included
+  uint64_t min = 0;                    ///< integer, duration (in seconds): both included
   uint64_t max = 0;
   std::span<const Choice> choices = {};
   const Section* section = nullptr;  ///< Kind::section
-  uint32_t max_items = 0;            ///< more than 0: a list; a list of scalars of one may stand without brackets
+  uint32_t max_items = 0;  ///< more than 0: a list; a list of scalars of one may stand without brackets
   bool mandatory = false;
   bool restart = false;  ///< a change needs a restart
   uint8_t types = for_all;

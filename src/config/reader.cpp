@@ -7,12 +7,23 @@ namespace {
 
 std::string_view kind_of(const Node& node) {
   switch (node.kind) {
-    case Node::Kind::list: return "a list";
-    case Node::Kind::map: return "a mapping";
-    case Node::Kind::null: return "empty";
-    case Node::Kind::scalar: break;
+    case Node::Kind::list:
+      return "a list";
+    case Node::Kind::map:
+      return "a mapping";
+    case Node::Kind::null:
+      return "empty";
+    case Node::Kind::scalar:
+      break;
   }
   return "a scalar";
+}
+
+/// A mapping of this section, in a sentence.
+std::string noun(const Section& section) {
+  if (&section == &root_section()) return std::string(section.name);
+  return fmt::format("this {}{}", section.name,
+                     section.name.find('-') == std::string_view::npos ? "" : " entry");
 }
 
 class Reader {
@@ -35,17 +46,18 @@ class Reader {
     if (key == nullptr) return unknown(entry, *record.section);
     auto [written, first] = record.keys.emplace(key->name, entry.place);
     if (!first) {
-      report_.add(entry.place, {fmt::format("{} stands here a second time", key->name),
-                                fmt::format("it has its value on {}, and only one could count",
-                                            line_of(written->second)),
-                                "remove one of the two"});
+      report_.add(entry.place,
+                  {fmt::format("{} stands here a second time", key->name),
+                   fmt::format("it has its value on {}, and only one could count", line_of(written->second)),
+                   "remove one of the two"});
       return;
     }
     const Node& node = entry.value;
     if (node.kind == Node::Kind::null) {
-      report_.add(entry.place, {fmt::format("{} has no value", key->name),
-                                fmt::format("it takes {}", key->is_list() ? "a list" : kind_info(key->kind).words),
-                                "write a value or remove the key"});
+      report_.add(entry.place,
+                  {fmt::format("{} has no value", key->name),
+                   fmt::format("it takes {}", key->is_list() ? "a list" : kind_info(key->kind).words),
+                   "write a value or remove the key"});
     } else if (key->is_list()) {
       read_list(*key, node, record);
     } else if (key->kind == Kind::section) {
@@ -71,7 +83,8 @@ class Reader {
     if (node.items.size() > key.max_items) {
       report_.add(node.items[key.max_items].place,
                   {fmt::format("{} has {} entries", key.name, node.items.size()),
-                   fmt::format("at most {} are possible", key.max_items), "write fewer, for example larger prefixes"});
+                   fmt::format("at most {} are possible", key.max_items),
+                   "write fewer, for example larger prefixes"});
       return;
     }
     for (const Node& item : node.items) read_item(key, item, record);
@@ -106,9 +119,10 @@ class Reader {
 
   void read_leaf(const Key& key, const Node& node, Record& record) {
     if (node.kind != Node::Kind::scalar) {
-      report_.add(node.place, {fmt::format("{}{} is {}", key.is_list() ? "an entry of " : "", key.name, kind_of(node)),
-                               fmt::format("it takes {}", kind_info(key.kind).words),
-                               "write one value, in quotes if it holds brackets or ends with a colon"});
+      report_.add(node.place,
+                  {fmt::format("{}{} is {}", key.is_list() ? "an entry of " : "", key.name, kind_of(node)),
+                   fmt::format("it takes {}", kind_info(key.kind).words),
+                   "write one value, in quotes if it holds brackets or ends with a colon"});
       return;
     }
     auto result = parse_value(key, node.text, node.quoted);
@@ -141,9 +155,10 @@ class Reader {
 
   void missing(const Key& key, const Record& record) {
     std::string example(!key.example.empty() ? key.example : kind_info(key.kind).example);
-    report_.add(record.place, {fmt::format("{} has no {}", record.section->name, key.name), "the key is mandatory",
-                               key.kind == Kind::section ? fmt::format("add {}: with its entries", key.name)
-                                                         : fmt::format("add for example {}: {}", key.name, example)});
+    report_.add(record.place,
+                {fmt::format("{} has no {}", noun(*record.section), key.name), "the key is mandatory",
+                 key.kind == Kind::section ? fmt::format("add {}: with its entries", key.name)
+                                           : fmt::format("add for example {}: {}", key.name, example)});
   }
 
   Report& report_;
@@ -196,8 +211,9 @@ std::optional<Value> Record::find(std::string_view name) const {
 Record read_root(const Node& root, Report& report) {
   if (root.kind == Node::Kind::null || root.kind == Node::Kind::map)
     return Reader(report).section(root_section(), root, {1, 1});
-  report.add(root.place, {fmt::format("the file is {}", kind_of(root)), "a configuration is a mapping of keys to values",
-                          "begin with a key such as interfaces:"});
+  report.add(root.place,
+             {fmt::format("the file is {}", kind_of(root)), "a configuration is a mapping of keys to values",
+              "begin with a key such as interfaces:"});
   Record record;
   record.section = &root_section();
   record.place = {1, 1};

@@ -1,8 +1,8 @@
 /// From the tree of words to records of typed values, by the table of keys.
 ///
-/// A Record is one mapping of the file (or of its absence): its values have the right type and lie in their ranges,
-/// what was wrong was reported and is missing from it. Checks across keys (checks.h) work on records, because these
-/// still know places; `build` makes the Config of them when nothing was reported.
+/// A Record is one mapping of the file (or of its absence): its values have the right type and lie in their
+/// ranges, what was wrong was reported and is missing from it. Checks across keys (checks.h) work on records,
+/// because these still know places; `build` makes the Config of them when nothing was reported.
 #pragma once
 
 #include <map>
@@ -40,8 +40,8 @@ class Record {
   /// Where the key's (first) value stands, else `key_place`.
   Place value_place(std::string_view key) const;
 
-  /// The value of a key that is no list; of its default when the file does not have the key; nothing when it was
-  /// wrong, has no default, or is of another type.
+  /// The value of a key that is no list; of its default when the file does not have the key; nothing when it
+  /// was wrong, has no default, or is of another type.
   template <typename T>
   std::optional<T> get(std::string_view key) const {
     auto value = find(key);
@@ -60,7 +60,8 @@ class Record {
   std::optional<Value> find(std::string_view key) const;
 };
 
-/// Reads the root. Reports unknown and duplicate keys, wrong types, values out of range, missing mandatory keys.
+/// Reads the root. Reports unknown and duplicate keys, wrong types, values out of range, missing mandatory
+/// keys.
 Record read_root(const Node& root, Report& report);
 
 }  // namespace culvert::config

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 namespace culvert::config {
 namespace {
@@ -53,14 +55,19 @@ void Report::add(Place place, Complaint c) {
     left_out_++;
     return;
   }
-  problems_.push_back(Problem{file_, std::max(place.line, 1), std::max(place.column, 1), std::move(c.what),
-                              std::move(c.why), std::move(c.fix)});
+  Problem p{file_,
+            std::max(place.line, 1),
+            std::max(place.column, 1),
+            std::move(c.what),
+            std::move(c.why),
+            std::move(c.fix)};
+  auto after = [](const Problem& a, const Problem& b) {
+    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  };
+  problems_.insert(std::upper_bound(problems_.begin(), problems_.end(), p, after), std::move(p));
 }
 
 Problems Report::take() {
-  std::stable_sort(problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) {
-    return std::pair(a.line, a.column) < std::pair(b.line, b.column);
-  });
   if (left_out_ > 0) {
     Problem last = problems_.back();
     last.what = fmt::format("{} more mistakes are not shown", left_out_);
@@ -72,21 +79,20 @@ Problems Report::take() {
   return std::exchange(problems_, {});
 }
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  size_t i = 0;
-  while (i < text.size() && out.size() <= shown_length) {
-    size_t length = utf8_length(text.substr(i));
-    if (length == 0) {
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i++]));
-    } else {
-      if (text[i] == '"' || text[i] == '\\') out += '\\';
-      out += text.substr(i, length);
-      i += length;
-    }
+std::string printable(std::string_view text, size_t most) {
+  std::string out;
+  while (!text.empty() && out.size() <= most) {
+    size_t length = utf8_length(text);
+    if (length == 0)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+    else
+      out += text.substr(0, length);
+    text.remove_prefix(std::max<size_t>(length, 1));
   }
-  return out + (i < text.size() ? "…\"" : "\"");
+  return out + (text.empty() ? "" : "…");
 }
+
+std::string quoted(std::string_view text) { return fmt::format("\"{}\"", printable(text, shown_length)); }
 
 std::string line_of(Place place) { return fmt::format("line {}", place.line); }
 

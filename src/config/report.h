@@ -1,7 +1,7 @@
 /// Where mistakes are gathered while a configuration is read: every one of them, in one pass.
 ///
-/// Used by one thread, for the length of one load. A hostile file could hold a mistake a byte, so the number kept
-/// is bounded; what is left out is counted and said.
+/// Used by one thread, for the length of one load. A hostile file could hold a mistake a byte, so the number
+/// kept is bounded; what is left out is counted and said.
 #pragma once
 
 #include <string>
@@ -42,7 +42,12 @@ class Report {
   size_t left_out_ = 0;
 };
 
-/// Text from the file as it may appear in a message: in double quotes, shortened, control and broken bytes escaped.
+/// Text of which nothing is known, on one line: control and broken bytes escaped, cut after about `most`
+/// bytes.
+std::string printable(std::string_view text, size_t most);
+
+/// Text from the file as it may appear in a message: in double quotes, shortened, control and broken bytes
+/// escaped.
 std::string quoted(std::string_view text);
 
 /// "line 7", for pointing at another place of the same file.

@@ -15,7 +15,8 @@ Place place_of(const YAML::Mark& mark) {
   return mark.is_null() ? Place{1, 1} : Place{mark.line + 1, mark.column + 1};
 }
 
-/// Leaves yaml-cpp's parser from within an event. Not a std::exception, so that nothing else takes it for its own.
+/// Leaves yaml-cpp's parser from within an event. Not a std::exception, so that nothing else takes it for its
+/// own.
 struct Stop {
   Place place;
   Complaint complaint;
@@ -39,8 +40,10 @@ class Builder final : public YAML::EventHandler {
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw Stop{place_of(mark),
-               {"an alias (*name) stands for a value", "a configuration says each value where it counts, so that "
-                "every message can point at it", "write the value out"}};
+               {"an alias (*name) stands for a value",
+                "a configuration says each value where it counts, so that "
+                "every message can point at it",
+                "write the value out"}};
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -80,8 +83,9 @@ class Builder final : public YAML::EventHandler {
 
   static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "!" || tag == "?") return;
-    throw Stop{place_of(mark), {fmt::format("the tag {} stands before a value", quoted(tag)),
-                                "the key alone says what type its value has", "remove the tag"}};
+    throw Stop{place_of(mark),
+               {fmt::format("the tag {} stands before a value", quoted(tag)),
+                "the key alone says what type its value has", "remove the tag"}};
   }
 
   void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
@@ -116,8 +120,9 @@ class Builder final : public YAML::EventHandler {
       parent.drop = node.kind != Node::Kind::scalar;
       parent.key_place = node.place;
       if (parent.drop)
-        report_.add(node.place, {"a key is empty, a list or a mapping", "keys are words",
-                                 "write key: value, and quote a value that ends with a colon (\"2001:db8::\")"});
+        report_.add(node.place,
+                    {"a key is empty, a list or a mapping", "keys are words",
+                     "write key: value, and quote a value that ends with a colon (\"2001:db8::\")"});
       parent.key = std::move(node.text);
     } else {
       parent.has_key = false;
@@ -128,8 +133,9 @@ class Builder final : public YAML::EventHandler {
 
   void count(Place place) {
     if (++values_ > TreeLimits::values)
-      throw Stop{place, {fmt::format("the file has more than {} values", TreeLimits::values),
-                         "memory for a configuration is bounded", "use prefixes instead of single addresses"}};
+      throw Stop{place,
+                 {fmt::format("the file has more than {} values", TreeLimits::values),
+                  "memory for a configuration is bounded", "use prefixes instead of single addresses"}};
   }
 
   Report& report_;
@@ -139,6 +145,22 @@ class Builder final : public YAML::EventHandler {
   size_t values_ = 0;
 };
 
+/// yaml-cpp's complaint in our words. A tab in the indentation is the mistake that its own words hide best.
+Complaint syntax_error(std::string_view yaml, Place place, const std::string& message) {
+  for (int line = 1; line < place.line && !yaml.empty(); line++) {
+    auto end = yaml.find('\n');
+    yaml = end == std::string_view::npos ? std::string_view() : yaml.substr(end + 1);
+  }
+  auto indentation = yaml.substr(0, yaml.find_first_not_of(" \t"));
+  if (indentation.find('\t') != std::string_view::npos)
+    return {"a tab in the indentation",
+            "YAML indents with spaces only, and nothing after this place can be read",
+            "replace the tab by spaces"};
+  return {fmt::format("not valid YAML: {}", printable(message, 200)), "nothing after this place can be read",
+          "check indentation, quotes and brackets here and just before, and quote a value that ends with a "
+          "colon"};
+}
+
 std::optional<Node> parse_bounded(std::string_view yaml, Report& report) {
   std::istringstream stream{std::string(yaml)};
   YAML::Parser parser(stream);
@@ -147,9 +169,9 @@ std::optional<Node> parse_bounded(std::string_view yaml, Report& report) {
   Node root = builder.take_root();
   Builder second(report);
   if (parser.HandleNextDocument(second)) {
-    report.add(second.document_place(),
-               {"a second document begins (---)", "a configuration is one document, and only the first would count",
-                "remove the --- or what follows it"});
+    report.add(second.document_place(), {"a second document begins (---)",
+                                         "a configuration is one document, and only the first would count",
+                                         "remove the --- or what follows it"});
   }
   return root;
 }
@@ -168,12 +190,11 @@ std::optional<Node> parse_tree(std::string_view yaml, Report& report) {
   } catch (const Stop& stop) {
     report.add(stop.place, stop.complaint);
   } catch (const YAML::Exception& error) {
-    report.add(place_of(error.mark), {fmt::format("not valid YAML: {}", error.msg),
-                                      "nothing after this place can be read",
-                                      "check indentation (spaces only), colons, quotes and brackets here and just before"});
+    Place place = place_of(error.mark);
+    report.add(place, syntax_error(yaml, place, error.msg));
   } catch (const std::exception& error) {
-    report.add({1, 1}, {fmt::format("the YAML parser failed: {}", error.what()), "nothing can be read",
-                        "check that this is a text file in UTF-8"});
+    report.add({1, 1}, {fmt::format("the YAML parser failed: {}", printable(error.what(), 200)),
+                        "nothing can be read", "check that this is a text file in UTF-8"});
   }
   return std::nullopt;
 }

@@ -1,9 +1,9 @@
 /// A YAML document as a tree in which every key and value knows its place.
 ///
-/// yaml-cpp scans and parses; we take its events instead of its node graph, because the graph loses the places of
-/// keys, and because events let us stop early: a document is bounded in bytes, depth and number of values, and has no
-/// anchors or aliases (an alias is how a small file becomes an endless one). Duplicate keys are kept, so that the
-/// reader can point at both.
+/// yaml-cpp scans and parses; we take its events instead of its node graph, because the graph loses the
+/// places of keys, and because events let us stop early: a document is bounded in bytes, depth and number of
+/// values, and has no anchors or aliases (an alias is how a small file becomes an endless one). Duplicate
+/// keys are kept, so that the reader can point at both.
 #pragma once
 
 #include <optional>
@@ -41,8 +41,8 @@ struct TreeLimits {
   static constexpr size_t values = 500'000;
 };
 
-/// The document, or nothing after reporting why. Mistakes which leave a tree (a list as a key) are reported too.
-/// Never throws, whatever the bytes are.
+/// The document, or nothing after reporting why. Mistakes which leave a tree (a list as a key) are reported
+/// too. Never throws, whatever the bytes are.
 std::optional<Node> parse_tree(std::string_view yaml, Report& report);
 
 }  // namespace culvert::config

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <regex>
 
 namespace culvert::config {
@@ -12,13 +13,16 @@ namespace {
 using Result = std::variant<Value, Complaint>;
 
 std::string example_of(const Key& key) {
-  auto example = !key.example.empty() ? key.example : !key.default_text.empty() ? key.default_text : kind_info(key.kind).example;
+  auto example = !key.example.empty()        ? key.example
+                 : !key.default_text.empty() ? key.default_text
+                                             : kind_info(key.kind).example;
   return fmt::format("{}: {}", key.name, example);
 }
 
 Complaint wrong_kind(const Key& key, std::string_view text) {
   return {fmt::format("{} is {}", key.name, text.empty() ? "empty" : quoted(text)),
-          fmt::format("it takes {}", kind_info(key.kind).words), fmt::format("write for example {}", example_of(key))};
+          fmt::format("it takes {}", kind_info(key.kind).words),
+          fmt::format("write for example {}", example_of(key))};
 }
 
 std::optional<uint64_t> decimal(std::string_view text) {
@@ -30,8 +34,8 @@ std::optional<uint64_t> decimal(std::string_view text) {
 
 Result in_range(const Key& key, uint64_t value, std::string_view text) {
   if (value >= key.min && value <= key.max) return value;
-  std::string_view unit = key.kind == Kind::seconds ? " seconds" : "";
-  std::string reference = key.reference.empty() ? "" : fmt::format(" ({})", key.reference);
+  std::string_view unit = key.kind == Kind::duration ? " seconds" : "";
+  std::string reference = key.reference.empty() ? "" : fmt::format(" [{}]", key.reference);
   return Complaint{fmt::format("{} {} is out of range", key.name, text),
                    fmt::format("it lies between {} and {}{}{}", key.min, key.max, unit, reference),
                    fmt::format("use {}", value < key.min ? fmt::format("{} or more", key.min)
@@ -67,11 +71,20 @@ Result integer(const Key& key, std::string_view text, bool in_quotes) {
 Result duration(const Key& key, std::string_view text, bool in_quotes) {
   uint64_t unit = 0;
   switch (text.empty() ? 0 : text.back()) {
-    case 's': unit = 1; break;
-    case 'm': unit = 60; break;
-    case 'h': unit = 3600; break;
-    case 'd': unit = 86'400; break;
-    default: return integer(key, text, in_quotes);
+    case 's':
+      unit = 1;
+      break;
+    case 'm':
+      unit = 60;
+      break;
+    case 'h':
+      unit = 3600;
+      break;
+    case 'd':
+      unit = 86'400;
+      break;
+    default:
+      return integer(key, text, in_quotes);
   }
   auto number = saturated(text.substr(0, text.size() - 1));
   if (!number) return wrong_kind(key, text);
@@ -94,19 +107,27 @@ Result choice(const Key& key, std::string_view text) {
                                 : fmt::format("did you mean {}?", near)};
 }
 
-/// Names and devices: the schema's pattern is the rule.
+/// Names and devices: the schema's pattern is the rule. Compiled once; there are three such kinds.
+bool matches_pattern(Kind kind, std::string_view text) {
+  static const std::map<Kind, std::regex> patterns = [] {
+    std::map<Kind, std::regex> out;
+    for (Kind k : {Kind::instance_name, Kind::interface_name, Kind::device})
+      out.emplace(k, std::string(kind_info(k).pattern));
+    return out;
+  }();
+  return std::regex_match(text.begin(), text.end(), patterns.at(kind));
+}
+
 Result matching(const Key& key, std::string_view text) {
   // std::regex recurses by length, so the length comes first.
-  if (text.size() > 512) return wrong_kind(key, text);
-  bool printable = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
-  const auto pattern = kind_info(key.kind).pattern;
-  if (printable && std::regex_match(text.begin(), text.end(), std::regex(pattern.begin(), pattern.end())))
-    return std::string(text);
+  bool printable_ascii = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  if (text.size() <= 512 && printable_ascii && matches_pattern(key.kind, text)) return std::string(text);
   return wrong_kind(key, text);
 }
 
 Result path(const Key& key, std::string_view text) {
-  bool printable = std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
+  bool printable =
+      std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
   if (printable && text.size() >= 2 && text.size() <= 100 && text[0] == '/') return std::string(text);
   return wrong_kind(key, text);
 }
@@ -132,8 +153,8 @@ Result port_range(const Key& key, std::string_view text) {
     return Complaint{fmt::format("{} {} has a port outside 1-65535", key.name, quoted(text)),
                      "ports have 16 bits, and port 0 is reserved (RFC 6335 §6)", "use ports from 1 to 65535"};
   if (*first > *last)
-    return Complaint{fmt::format("{} {} ends before it begins", key.name, quoted(text)), "a range is FIRST-LAST",
-                     fmt::format("write {}-{}", *last, *first)};
+    return Complaint{fmt::format("{} {} ends before it begins", key.name, quoted(text)),
+                     "a range is FIRST-LAST", fmt::format("write {}-{}", *last, *first)};
   return PortRange{static_cast<uint16_t>(*first), static_cast<uint16_t>(*last)};
 }
 
@@ -146,7 +167,8 @@ Complaint host_bits_or_wrong(const Key& key, std::string_view text) {
   };
   if (auto a = net::parse_interface_ipv4(text)) {
     uint32_t mask = a->prefix_length == 0 ? 0 : ~uint32_t{0} << (32 - a->prefix_length);
-    return complain(net::Ipv4Prefix{net::Ipv4Address(a->address.value() & mask), a->prefix_length}.text(), 32);
+    return complain(net::Ipv4Prefix{net::Ipv4Address(a->address.value() & mask), a->prefix_length}.text(),
+                    32);
   }
   if (auto a = net::parse_interface_ipv6(text))
     return complain(net::Ipv6Prefix{a->address.masked(a->prefix_length), a->prefix_length}.text(), 128);
@@ -169,7 +191,8 @@ Result interface_address(const Key& key, std::string_view text,
                          std::optional<net::InterfaceAddress<Address>> parsed) {
   if (parsed) return *parsed;
   Complaint c = wrong_kind(key, text);
-  if (Address::parse(text)) c.fix = fmt::format("add the length of its subnet, such as {}/{}", text, sizeof(Address) == 4 ? 24 : 64);
+  if (Address::parse(text))
+    c.fix = fmt::format("add the length of its subnet, such as {}/{}", text, sizeof(Address) == 4 ? 24 : 64);
   return c;
 }
 
@@ -199,27 +222,43 @@ std::variant<Value, Complaint> parse_value(const Key& key, std::string_view text
     case Kind::boolean:
       if (in_quotes || (text != "true" && text != "false")) return wrong_kind(key, text);
       return text == "true";
-    case Kind::integer: return integer(key, text, in_quotes);
-    case Kind::seconds: return duration(key, text, in_quotes);
-    case Kind::choice: return choice(key, text);
+    case Kind::integer:
+      return integer(key, text, in_quotes);
+    case Kind::duration:
+      return duration(key, text, in_quotes);
+    case Kind::choice:
+      return choice(key, text);
     case Kind::instance_name:
     case Kind::interface_name:
-    case Kind::device: return matching(key, text);
-    case Kind::path: return path(key, text);
-    case Kind::socket_address: return socket_address(key, text);
-    case Kind::ipv4_address: return value_or_wrong(key, text, net::Ipv4Address::parse(text));
-    case Kind::ipv6_address: return value_or_wrong(key, text, net::Ipv6Address::parse(text));
+    case Kind::device:
+      return matching(key, text);
+    case Kind::path:
+      return path(key, text);
+    case Kind::socket_address:
+      return socket_address(key, text);
+    case Kind::ipv4_address:
+      return value_or_wrong(key, text, net::Ipv4Address::parse(text));
+    case Kind::ipv6_address:
+      return value_or_wrong(key, text, net::Ipv6Address::parse(text));
     case Kind::ip_address:
       if (auto a = net::Ipv4Address::parse(text)) return *a;
       return value_or_wrong(key, text, net::Ipv6Address::parse(text));
-    case Kind::ip_prefix: return ip_prefix(key, text, true);
-    case Kind::ipv6_prefix: return ip_prefix(key, text, false);
-    case Kind::ipv4_interface: return interface_address(key, text, net::parse_interface_ipv4(text));
-    case Kind::ipv6_interface: return interface_address(key, text, net::parse_interface_ipv6(text));
-    case Kind::ipv4_next_hop: return next_hop<net::Ipv4Address>(key, text);
-    case Kind::ipv6_next_hop: return next_hop<net::Ipv6Address>(key, text);
-    case Kind::port_range: return port_range(key, text);
-    case Kind::section: break;
+    case Kind::ip_prefix:
+      return ip_prefix(key, text, true);
+    case Kind::ipv6_prefix:
+      return ip_prefix(key, text, false);
+    case Kind::ipv4_interface:
+      return interface_address(key, text, net::parse_interface_ipv4(text));
+    case Kind::ipv6_interface:
+      return interface_address(key, text, net::parse_interface_ipv6(text));
+    case Kind::ipv4_next_hop:
+      return next_hop<net::Ipv4Address>(key, text);
+    case Kind::ipv6_next_hop:
+      return next_hop<net::Ipv6Address>(key, text);
+    case Kind::port_range:
+      return port_range(key, text);
+    case Kind::section:
+      break;
   }
   return wrong_kind(key, text);
 }

@@ -27,7 +27,8 @@ using Value = std::variant<bool, uint64_t, std::string, net::Ipv4Address, net::I
                            net::Ipv6Prefix, net::InterfaceAddress<net::Ipv4Address>,
                            net::InterfaceAddress<net::Ipv6Address>, net::MacAddress, PortRange>;
 
-/// `text` as the kind of `key`, or what is wrong with it. `in_quotes`: the file says it is text, so no number.
+/// `text` as the kind of `key`, or what is wrong with it. `in_quotes`: the file says it is text, so no
+/// number.
 std::variant<Value, Complaint> parse_value(const Key& key, std::string_view text, bool in_quotes);
 
 }  // namespace culvert::config

@@ -57,6 +57,9 @@ class Engine {
   /// interfaces, workers, a pool's port geometry) is refused with the figures. Reason is empty on success.
   std::string apply(const config::Config& next, Millis now);
 
+  /// What could not be done though the configuration was applied (a static mapping without room), since the last call.
+  std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
+
   /// Housekeeping of the control core; call it every 100 ms or so.
   void tick(Millis now);
 
@@ -65,7 +68,7 @@ class Engine {
   void run_everywhere(const dataplane::Worker::Task& task);
 
   /// How run() waits, and how workers are made to pass a quiescent state: the appliance sleeps a little, a
-  /// single-threaded driver polls the workers.
+  /// single-threaded driver polls the workers. Null: run() polls the worker itself, which must not run elsewhere.
   std::function<void()> pump;
   /// Waits until no worker uses Tables older than now; the appliance uses rte_rcu_qsbr. Null: nothing to wait for.
   std::function<void()> synchronize;
@@ -74,7 +77,8 @@ class Engine {
   std::string needs_restart(const config::Config& next) const;
   void publish(std::unique_ptr<dataplane::Tables> tables);
   void fill_interfaces(dataplane::Tables& tables, const config::Config& config);
-  void level(Millis now);
+  void level(dataplane::Pool& pool);
+  void add_static(const dataplane::StaticEntry& entry, Millis now);
   void retire_pools(Millis now);
 
   config::Config config_;
@@ -85,7 +89,8 @@ class Engine {
   std::unique_ptr<dataplane::Tables> tables_;
   std::vector<std::unique_ptr<logging::EventRing>> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
-  Millis levelled_ = 0;
+  std::vector<std::string> warnings_;
+  Millis started_with_ = 0, levelled_ = 0, retired_ = 0;
 };
 
 }  // namespace culvert::control

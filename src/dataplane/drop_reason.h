@@ -35,7 +35,6 @@ namespace culvert::dataplane {
   X(tcp_not_syn, "tcp-not-syn", "TCP packet that opens nothing and belongs to no session")                     \
   X(no_ports, "no-ports", "subscriber's blocks are full and he may have no more")                              \
   X(no_blocks, "no-blocks", "pool has no free port block")                                                     \
-  X(blocks_moving, "blocks-moving", "worker had no free block left and asked for one of another worker's")     \
   X(log_full, "log-full", "block refused because its record could not be accepted (never unlogged)")           \
   X(mapping_table_full, "mapping-table-full", "capacity mappings is used up")                                  \
   X(session_table_full, "session-table-full", "capacity sessions is used up")                                  \
@@ -47,7 +46,6 @@ namespace culvert::dataplane {
   X(instance_mappings, "limit-per-instance", "instance's mapping limit is used up")                            \
   X(ttl_expired, "ttl-expired", "TTL or hop limit ran out at the box")                                         \
   X(too_big, "too-big", "packet does not fit the next hop's MTU")                                              \
-  X(hairpin_loop, "hairpin-loop", "packet hairpinned more than once")                                          \
   X(next_hop_unresolved, "next-hop-unresolved", "link-layer address of the next hop is not known yet")         \
   X(no_next_hop, "no-next-hop", "interface has no next hop for the packet's family")                           \
   X(handoff_full, "handoff-full", "ring to the packet's worker is full")                                       \

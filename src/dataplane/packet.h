@@ -9,6 +9,7 @@
 
 #include <rte_mbuf.h>
 
+#include <bit>
 #include <cstdint>
 
 #include "dataplane/mapping.h"
@@ -35,13 +36,8 @@ struct Mark {
   bool handed_over = false;  ///< already went from one worker to another
   uint8_t spare = 0;
 
-  static Mark of(const rte_mbuf* m) {
-    Mark mark;
-    static_assert(sizeof mark == sizeof m->hash.usr);
-    std::memcpy(&mark, &m->hash.usr, sizeof mark);
-    return mark;
-  }
-  void put(rte_mbuf* m) const { std::memcpy(&m->hash.usr, this, sizeof *this); }
+  static Mark of(const rte_mbuf* m) { return std::bit_cast<Mark>(m->hash.usr); }
+  void put(rte_mbuf* m) const { m->hash.usr = std::bit_cast<uint32_t>(*this); }
 };
 
 inline uint8_t* bytes_of(rte_mbuf* m) { return rte_pktmbuf_mtod(m, uint8_t*); }

@@ -51,11 +51,11 @@ struct Block {
   ShortTime idle_until;            ///< given back then, unless a mapping comes
   BlockState state;
   bool idle;                       ///< live without mappings: on the idle list
-  uint16_t taken[kPortSpaces] = {};  ///< bits set: mappings and held-down ports
+  uint16_t taken[kPortSpaces];  ///< bits set: mappings and held-down ports
 
   uint32_t mappings() const { return uint32_t{used[0]} + used[1] + used[2]; }
 };
-static_assert(sizeof(Block) == 40);
+static_assert(sizeof(Block) == 36);
 
 class Pool {
  public:

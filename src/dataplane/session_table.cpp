@@ -17,7 +17,7 @@ SessionId SessionTable::create(MappingId id, Mapping& mapping, const RemoteEndpo
   if (recycled) free_ = records_[session].next;
   else fresh_++;
   SessionId head = mapping.extra_sessions == 0 ? kNoSession : mapping.first_extra;
-  records_[session] = {id, remote.address, remote.port, state, 0, {}, head, kNoSession, 0};
+  records_[session] = {id, remote.address, remote.port, state, 0, {}, head, kNoSession};
   if (head != kNoSession) records_[head].previous = session;
   mapping.first_extra = session;
   mapping.extra_sessions++;

@@ -14,7 +14,7 @@ namespace culvert::dataplane {
 using SessionId = uint32_t;
 inline constexpr SessionId kNoSession = TaggedIndex::kNone;
 
-struct Session {
+struct alignas(32) Session {
   MappingId mapping;
   net::Ipv4Address remote_address;
   net::Be16 remote_port;
@@ -22,7 +22,6 @@ struct Session {
   uint8_t spare;
   ShortTime expires;
   SessionId next, previous;  ///< chain of the mapping; next also links free records
-  uint32_t reserved;
 
   RemoteEndpoint remote() const { return {remote_address, remote_port}; }
 };

@@ -111,6 +111,7 @@ struct Tables {
   net::RangeMap<net::Ipv4Prefix, Pool*> pool_of;
   Steering steering;
   std::vector<StaticEntry> statics;
+  bool draining = false;  ///< some pool is on its way out
   config::HoldDown hold_down;
   uint32_t hold_ms = 120'000;
   uint32_t icmp_error_rate = 100;

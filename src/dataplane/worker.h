@@ -57,6 +57,9 @@ struct Fabric {
 class Worker {
  public:
   Worker(const BindingSetup& setup, Fabric& fabric);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
 
   WorkerId id() const { return self_; }
   Counters& counters() { return counters_; }

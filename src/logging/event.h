@@ -9,7 +9,11 @@
 
 namespace culvert::logging {
 
-enum class EventKind : uint8_t { block_allocated = 1, block_released = 2 };
+enum class EventKind : uint8_t {
+  block_allocated = 1,
+  block_released = 2,
+  record_lost = 3,  ///< a crash of the machine tore this event; only worker and sequence are known
+};
 
 /// Why a block was given or taken back.
 enum class EventReason : uint8_t {
@@ -20,10 +24,16 @@ enum class EventReason : uint8_t {
   cleared,           ///< released: by `culvert clear`
   pool_removed,      ///< released: its pool left the configuration
   shutdown,          ///< released: reserved for an orderly end that gives blocks back
+  machine_crash,     ///< lost
 };
 
 constexpr std::string_view name_of(EventKind k) {
-  return k == EventKind::block_allocated ? "block-allocated" : "block-released";
+  switch (k) {
+    case EventKind::block_allocated: return "block-allocated";
+    case EventKind::block_released: return "block-released";
+    case EventKind::record_lost: return "record-lost";
+  }
+  return "unknown";
 }
 constexpr std::string_view name_of(EventReason r) {
   switch (r) {
@@ -34,6 +44,7 @@ constexpr std::string_view name_of(EventReason r) {
     case EventReason::cleared: return "cleared";
     case EventReason::pool_removed: return "pool-removed";
     case EventReason::shutdown: return "shutdown";
+    case EventReason::machine_crash: return "machine-crash";
   }
   return "unknown";
 }
@@ -52,6 +63,6 @@ struct Event {
   uint8_t spare[2] = {};
   char instance[16] = {};        ///< name, cut to 15 characters
 };
-static_assert(sizeof(Event) == 72);
+static_assert(sizeof(Event) == 64);
 
 }  // namespace culvert::logging

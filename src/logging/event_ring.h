@@ -4,11 +4,19 @@
 ///
 /// push() never blocks: a full ring is the worker's cue to refuse the block (promise: never unlogged).
 /// Producer: one worker. Consumer: the log thread. Replay uses an anonymous ring and drains it itself.
+///
+/// The file is one page of header, then `capacity` events. `head` counts the events ever pushed and `tail` those
+/// consumed; both only grow, across restarts too, so that event n (from 1) of a ring has sequence n for ever. An
+/// event is written before `head` says so: a process killed at any point leaves whole events only. A crash of the
+/// machine may lose pages in any order; events it tore are recognised by their sequence and put on record as
+/// EventKind::record_lost (`damaged()` counts them). All blocks of the file are allocated at creation, so that a full disk shows there and not as
+/// SIGBUS on the packet path.
 #pragma once
 
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "logging/event.h"
 
@@ -37,14 +45,32 @@ class EventRing {
   uint32_t capacity() const;
   /// Events that a crashed process left behind, found at opening.
   uint32_t recovered() const { return recovered_; }
+  /// Of those, events that a crash of the machine destroyed.
+  uint32_t damaged() const { return damaged_; }
+
+  static constexpr uint32_t kMaxCapacity = 1u << 24;
 
  private:
   struct Header;
+  void open(const std::string& path, uint32_t capacity);
+  void make(uint32_t capacity, uint64_t pushed);
+  void map(uint32_t capacity);
+  void check_header(uint64_t file_size) const;
+  void salvage();
+  [[noreturn]] void fail(const std::string& what, const std::string& fix) const;
+
+  std::string path_;  ///< empty: in memory
   Header* header_ = nullptr;
   Event* events_ = nullptr;
+  uint32_t capacity_ = 0;  ///< the header's, out of reach of whoever writes to the file
   size_t bytes_ = 0;
   int fd_ = -1;
-  uint32_t recovered_ = 0;
+  uint32_t recovered_ = 0, damaged_ = 0;
 };
+
+/// The file of a worker's ring in `directory`.
+std::string ring_path(const std::string& directory, unsigned worker);
+/// Ring files in `directory` of workers from `first` on: what a process with more workers left there.
+std::vector<std::string> ring_files_from(const std::string& directory, unsigned first);
 
 }  // namespace culvert::logging

@@ -18,9 +18,10 @@ constexpr uint32_t swap_if_little(uint32_t v) {
 }
 
 /// An unsigned integer stored in network byte order, trivially copyable and of the size of `T`.
+/// Alignment 1, so that headers made of it need no packing and may lie anywhere.
 /// `raw()` is the stored bit pattern, which is what checksums and hashes work on.
 template <std::unsigned_integral T>
-class BigEndian {
+class [[gnu::packed]] BigEndian {
  public:
   constexpr BigEndian() = default;
   constexpr explicit BigEndian(T host) : raw_(swap_if_little(host)) {}
@@ -42,6 +43,6 @@ class BigEndian {
 
 using Be16 = BigEndian<uint16_t>;
 using Be32 = BigEndian<uint32_t>;
-static_assert(sizeof(Be16) == 2 && sizeof(Be32) == 4);
+static_assert(sizeof(Be16) == 2 && sizeof(Be32) == 4 && alignof(Be32) == 1);
 
 }  // namespace culvert::net

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "net/uint128.h"
+
 namespace culvert::net {
 
 /// Secret words of a table. Replay derives them from --seed, so that its runs are equal.
@@ -14,7 +16,7 @@ struct HashKey {
 };
 
 constexpr uint64_t fold_multiply(uint64_t a, uint64_t b) {
-  auto p = static_cast<unsigned __int128>(a) * b;
+  auto p = static_cast<Uint128>(a) * b;
   return static_cast<uint64_t>(p) ^ static_cast<uint64_t>(p >> 64);
 }
 
@@ -30,7 +32,7 @@ constexpr uint64_t hash(const HashKey& k, uint64_t a, uint64_t b, uint64_t c) {
 
 /// Maps a hash onto [0, n) without a division.
 constexpr uint64_t pick(uint64_t h, uint64_t n) {
-  return static_cast<uint64_t>((static_cast<unsigned __int128>(h) * n) >> 64);
+  return static_cast<uint64_t>((static_cast<Uint128>(h) * n) >> 64);
 }
 
 /// xorshift64*: the random choices of a worker (ports, parity of luck). Not for secrets.

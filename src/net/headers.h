@@ -1,4 +1,4 @@
-/// Packet headers as they lie in memory: packed, big-endian, no behaviour but naming their bits.
+/// Packet headers as they lie in memory: alignment 1, big-endian, no behaviour but naming their bits.
 /// They are only laid over bytes whose length was checked first (dataplane/packet.h does that).
 #pragma once
 
@@ -18,18 +18,18 @@ enum IpProtocol : uint8_t {
   kIpFragment = 44, kIpIcmpv6 = 58, kIpNoNext = 59, kIpDestOptions = 60,
 };
 
-struct [[gnu::packed]] EthernetHeader {
+struct EthernetHeader {
   MacAddress destination, source;
   Be16 type;
 };
 
-struct [[gnu::packed]] VlanTag {
+struct VlanTag {
   Be16 control;  ///< PCP (3), DEI (1), VLAN id (12)
   Be16 type;
   uint16_t id() const { return control.value() & 0x0fff; }
 };
 
-struct [[gnu::packed]] Ipv4Header {
+struct Ipv4Header {
   uint8_t version_ihl;
   uint8_t tos;  ///< DSCP (6), ECN (2)
   Be16 total_length;
@@ -45,7 +45,7 @@ struct [[gnu::packed]] Ipv4Header {
   bool is_fragment() const { return (fragment.value() & (kMoreFragments | kOffsetMask)) != 0; }
 };
 
-struct [[gnu::packed]] Ipv6Header {
+struct Ipv6Header {
   Be32 version_class_label;  ///< version (4), traffic class (8), flow label (20)
   Be16 payload_length;
   uint8_t next_header;
@@ -56,11 +56,11 @@ struct [[gnu::packed]] Ipv6Header {
   uint8_t traffic_class() const { return static_cast<uint8_t>(version_class_label.value() >> 20); }
 };
 
-struct [[gnu::packed]] UdpHeader {
+struct UdpHeader {
   Be16 source, destination, length, checksum;
 };
 
-struct [[gnu::packed]] TcpHeader {
+struct TcpHeader {
   Be16 source, destination;
   Be32 sequence, acknowledgement;
   uint8_t offset_reserved;  ///< header length in 4-byte units (4), reserved (4)
@@ -72,11 +72,19 @@ struct [[gnu::packed]] TcpHeader {
 };
 
 /// ICMP and ICMPv6 share their first eight bytes.
-struct [[gnu::packed]] IcmpHeader {
+struct IcmpHeader {
   uint8_t type, code;
   Be16 checksum;
   Be16 id;        ///< echo: identifier; RFC 4884 errors: unused and length
   Be16 sequence;  ///< echo: sequence number; Fragmentation Needed: next-hop MTU
+
+  /// The four bytes behind the checksum as one word: MTU or pointer of an ICMPv6 error.
+  uint32_t word() const { return uint32_t{id.value()} << 16 | sequence.value(); }
+  void set_word(uint32_t w) {
+    id = Be16(static_cast<uint16_t>(w >> 16));
+    sequence = Be16(static_cast<uint16_t>(w));
+  }
+  uint8_t* payload() { return reinterpret_cast<uint8_t*>(this) + 8; }
 };
 
 enum IcmpType : uint8_t {
@@ -88,6 +96,7 @@ enum Icmpv6Type : uint8_t {
   kIcmp6Echo = 128, kIcmp6EchoReply = 129, kIcmp6RouterSolicit = 133, kIcmp6Redirect = 137,
 };
 
+static_assert(alignof(Ipv4Header) == 1 && alignof(Ipv6Header) == 1 && alignof(TcpHeader) == 1);
 static_assert(sizeof(EthernetHeader) == 14 && sizeof(VlanTag) == 4);
 static_assert(sizeof(Ipv4Header) == 20 && sizeof(Ipv6Header) == 40);
 static_assert(sizeof(UdpHeader) == 8 && sizeof(TcpHeader) == 20 && sizeof(IcmpHeader) == 8);

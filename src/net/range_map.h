@@ -10,10 +10,9 @@
 #include <vector>
 
 #include "net/address.h"
+#include "net/uint128.h"
 
 namespace culvert::net {
-
-using Uint128 = unsigned __int128;
 
 /// An address as an integer in host order.
 inline uint32_t number(Ipv4Address a) { return a.value(); }

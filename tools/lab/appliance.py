@@ -95,18 +95,9 @@ class Culvertd:
 
 
 def parse_rows(text):
-    """Rows out of one JSON array, one object with one array in it, or one object a line."""
-    text = text.strip()
-    if not text:
-        return []
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in text.splitlines()]
-    if isinstance(value, list):
-        return value
-    lists = [v for v in value.values() if isinstance(v, list)]
-    return lists[0] if len(lists) == 1 else [value]
+    """Rows as dictionaries, out of one object a line."""
+    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    return [row for row in rows if not row.get("end")]
 
 
 def demo_config():

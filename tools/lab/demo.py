@@ -61,9 +61,9 @@ def show_state(daemon):
     show.block("\n".join(daemon.log_records()))
     show.title("Metrics")
     show.line(f"   http://{appliance.METRICS}/metrics in the appliance; among them")
-    wanted = ("mappings", "blocks_in_use", "packets_total")
+    wanted = ("culvert_mappings{", "culvert_blocks{", "culvert_packets_total", "culvert_pool_usage", "culvert_log_events")
     rows = [(name, f"{value:g}") for name, value in sorted(daemon.metrics().items())
-            if value and any(w in name for w in wanted)]
+            if value and name.startswith(wanted)]
     show.table(("metric", "value"), rows[:14])
 
 

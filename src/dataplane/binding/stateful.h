@@ -90,8 +90,6 @@ class StatefulBinding {
   void attach(std::unique_ptr<BlockAllocator> allocator);
   void detach(uint16_t slot);
   BlockAllocator* allocator(uint16_t slot) { return slot < allocators_.size() ? allocators_[slot].get() : nullptr; }
-  /// Ends all mappings of a pool whose drain deadline has come.
-  void cut_pool(const Tables& tables, uint16_t slot, Millis now);
 
   /// Makes the static mapping if it is this worker's and not there yet. An error is why it cannot be made.
   Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now);
@@ -118,24 +116,29 @@ class StatefulBinding {
   }
 
   bool outlive(const Tables& tables, MappingId id, Millis now);
+  void start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires, Millis now) const;
   std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id, Direction direction,
                                                      const RemoteEndpoint& remote, uint8_t flags, Millis now);
   std::variant<std::monostate, DropReason> track_filtered(const InstanceView& policy, MappingId id,
                                                           Direction direction, const RemoteEndpoint& remote,
                                                           Millis now);
   bool filter_allows(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote) const;
-  SessionId add_session(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote, SessionState state,
-                        DropReason* why);
+  std::variant<SessionId, DropReason> add_session(const InstanceView& policy, MappingId id,
+                                                  const RemoteEndpoint& remote, SessionState state);
   void remove_session(SessionId id);
-  bool end_first_session(const Tables& tables, MappingId id, Millis now);
+  bool promote_session(Mapping& m);
 
-  std::variant<SubscriberId, DropReason> admit(const Tables& tables, const SubscriberRule& rule,
-                                               const SubscriberKey& key, Millis now);
+  std::variant<SubscriberId, DropReason> find_or_add(const SubscriberKey& key, uint8_t mask,
+                                                     const InstanceView& policy, Millis now);
+  Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id, const InternalKey& key,
+                     Millis now);
+  MappingId add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id, Millis now);
   std::variant<Port, DropReason> choose_port(const Tables& tables, SubscriberId id, const InternalKey& key,
                                              Millis now);
   std::variant<BlockIndex, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
   bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset);
-  void record(const Pool& pool, BlockIndex b, const Subscriber& s, logging::Event* event, Millis now) const;
+  bool record(const Tables& tables, logging::EventKind kind, logging::EventReason reason, const Subscriber& s,
+              net::Ipv4Address external, uint16_t first, uint16_t last, uint16_t peak, Millis now);
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
   void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
@@ -145,6 +148,7 @@ class StatefulBinding {
   void release_held(const Tables& tables, const HeldItem& item);
   bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
   void forget_if_unused(SubscriberId id);
+  Pool* pool_for(const Tables& tables, net::Ipv4Address a) const;
   void link_idle(Pool& pool, BlockIndex b, ShortTime until);
   void unlink_idle(Pool& pool, BlockIndex b);
   void sweep_idle_blocks(const Tables& tables, Millis now);

@@ -1,0 +1,58 @@
+#include "control/api_appliance.h"
+
+#include "control/appliance.h"
+#include "control/neighbours.h"
+
+namespace culvert::control {
+namespace {
+
+DeviceStatus device_of(const Appliance& appliance, unsigned interface) {
+  const dataplane::Port& port = appliance.port_of(interface);
+  const dataplane::Port::Link link = port.link();
+  const rte_eth_stats stats = port.stats();
+  DeviceStatus out;
+  out.driver = port.driver();
+  out.mac = port.mac().text();
+  out.link_up = link.up;
+  out.mbps = link.mbps;
+  out.rx_queues = port.rx_queues();
+  out.tx_queues = port.tx_queues();
+  out.rx_errors = stats.ierrors;
+  out.rx_missed = stats.imissed;
+  out.rx_no_buffer = stats.rx_nombuf;
+  out.tx_errors = stats.oerrors;
+  for (const NextHopState& hop : appliance.neighbours().next_hops()) {
+    if (hop.interface != interface) continue;
+    out.next_hops.push_back({hop.is_static ? "" : text_of(hop.address), hop.mac ? hop.mac->text() : "", hop.state(), hop.ipv6});
+  }
+  return out;
+}
+
+BoxStatus box_of(const Appliance& appliance) {
+  BoxStatus out;
+  out.applied_at = appliance.applied_at();
+  out.reloads = appliance.reloads();
+  out.buffers_in_use = appliance.buffers_in_use();
+  out.buffers = appliance.buffers();
+  out.log_written = appliance.log_thread().written();
+  out.log_errors = appliance.log_thread().write_errors();
+  out.log_waiting = appliance.records_waiting();
+  return out;
+}
+
+}  // namespace
+
+ApiSource source_of(Appliance& appliance) {
+  ApiSource out;
+  out.engine = &appliance.engine();
+  out.started_at = appliance.started_at();
+  out.pages = appliance.page_kind();
+  for (unsigned w = 0; w < appliance.engine().workers(); w++) out.worker_cpus.push_back(appliance.worker_cpu(w));
+  out.now = [&appliance] { return appliance.now(); };
+  out.device = [&appliance](unsigned interface) { return device_of(appliance, interface); };
+  out.box = [&appliance] { return box_of(appliance); };
+  out.reload = [&appliance] { return appliance.reload(); };
+  return out;
+}
+
+}  // namespace culvert::control

@@ -1,0 +1,262 @@
+#include "control/appliance.h"
+
+#include <fmt/format.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+#include <stdexcept>
+#include <thread>
+
+#include "config/load.h"
+#include "control/exception_path.h"
+#include "control/neighbours.h"
+#include "control/worker_loop.h"
+
+namespace culvert::control {
+namespace {
+
+using namespace std::chrono_literals;
+using dataplane::Port;
+
+constexpr auto kDrainAtMost = 1s;   ///< how long an orderly stop waits for packets that are under way
+constexpr auto kDrainQuiet = 20ms;  ///< and how long nothing must have moved
+constexpr int64_t kClockStep = 2000;  ///< milliseconds the system's clock may differ before we say so
+
+}  // namespace
+
+Appliance::Appliance(const config::Config& config, Log& log, const Options& options) : log_(log) {
+  // Before any other thread is started, which would get the signals otherwise.
+  for (int number : {SIGTERM, SIGINT}) {
+    loop_.on_signal(number, [this] { loop_.stop(); });
+  }
+  loop_.on_signal(SIGHUP, [this] { reload(); });
+  signal(SIGPIPE, SIG_IGN);
+
+  eal_ = dataplane::init_eal(config, log_.shows(Level::debug));
+  log_.info("packets lie in {}", eal_.pages);
+  buffers_ = dataplane::make_buffers("packets", config.capacity.packet_buffers, dataplane::largest_mtu(config));
+  open_ports(config);
+
+  std::vector<InterfaceFacts> facts;
+  std::vector<net::MacAddress> macs;
+  for (unsigned i = 0; i < config.interfaces.size(); ++i) {
+    facts.push_back({port_of(i).id(), port_of(i).mac()});
+    macs.push_back(port_of(i).mac());
+  }
+  Engine::Options engine_options;
+  engine_options.buffers = buffers_.get();
+  engine_ = std::make_unique<Engine>(config, facts, engine_options, now());
+  tell_warnings();
+
+  start_log(config);
+  exception_path_ = std::make_unique<ExceptionPath>(loop_, engine_->fabric(), config.interfaces, macs,
+                                                    [this](const std::string& text) { log_.warning("{}", text); });
+  neighbours_ = std::make_unique<Neighbours>(
+      loop_, [this](unsigned i, bool ipv6) -> dataplane::NextHopCell& {
+        return ipv6 ? engine_->next_hop_ipv6(i) : engine_->next_hop_ipv4(i);
+      },
+      [this](const std::string& text, bool bad) { log_.write(bad ? Level::warning : Level::info, text); });
+  try {
+    start_workers(options);
+    neighbours_->follow(config.interfaces, exception_path_->kernel_indices());
+    loop_.every(100ms, [this] { tick(); });
+  } catch (...) {
+    stop_workers();  // nothing may be taken from under them
+    throw;
+  }
+  started_at_ = applied_at_ = now();
+}
+
+Appliance::~Appliance() { stop_workers(); }
+
+void Appliance::open_ports(const config::Config& config) {
+  for (const config::Interface& i : config.interfaces) {
+    const auto same = [&i](const auto& port) { return port->device() == i.device; };
+    const auto found = std::ranges::find_if(ports_, same);
+    port_of_interface_.push_back(static_cast<unsigned>(found - ports_.begin()));
+    if (found != ports_.end()) continue;
+
+    // Interfaces that share a device by VLANs get the most that one of them asks for.
+    Port::Setup setup;
+    setup.device = i.device;
+    setup.workers = config.workers;
+    setup.buffers = buffers_.get();
+    setup.mtu = setup.rx_descriptors = setup.tx_descriptors = 0;
+    for (const config::Interface& other : config.interfaces) {
+      if (other.device != i.device) continue;
+      setup.queues = std::max(setup.queues, other.queues);
+      setup.mtu = std::max(setup.mtu, other.mtu);
+      setup.rx_descriptors = std::max(setup.rx_descriptors, other.rx_descriptors);
+      setup.tx_descriptors = std::max(setup.tx_descriptors, other.tx_descriptors);
+      if (other.vlan) setup.vlan_bytes = 4;
+    }
+    setup.tell = [this](const std::string& text) { log_.warning("{}", text); };
+    try {
+      ports_.push_back(std::make_unique<Port>(setup));
+      ports_.back()->start();
+    } catch (const std::runtime_error& e) {
+      throw std::runtime_error(fmt::format("interface {}: {}", i.name, e.what()));
+    }
+    const Port& port = *ports_.back();
+    log_.info("device {}: {}, MAC {}, {} receive and {} transmit queues", port.device(), port.driver(),
+              port.mac().text(), port.rx_queues(), port.tx_queues());
+  }
+}
+
+void Appliance::start_log(const config::Config& config) {
+  block_log_ = std::make_unique<logging::BlockLog>(config.logging.block_log);
+  std::vector<logging::EventRing*> rings = engine_->rings();
+  uint32_t recovered = 0, damaged = 0;
+  for (const logging::EventRing* ring : rings) {
+    recovered += ring->recovered();
+    damaged += ring->damaged();
+  }
+  // What a process with more workers left behind is written now; its files have no further use.
+  for (const std::string& path : logging::ring_files_from(config.logging.ring_directory, config.workers)) {
+    logging::EventRing ring(path, 1);
+    recovered += ring.recovered();
+    damaged += ring.damaged();
+    block_log_->drain(ring);
+    if (ring.waiting() == 0) {
+      std::error_code ignored;
+      std::filesystem::remove(path, ignored);
+    } else {
+      log_.error("{}: {} records of an earlier run wait there until the block log can be written", path,
+                 ring.waiting());
+    }
+  }
+  if (recovered != 0) {
+    log_.warning("{} records of a process that ended without writing them go to the block log now", recovered);
+  }
+  if (damaged != 0) log_.error("{} of them were destroyed by a crash of the machine (record-lost)", damaged);
+  log_thread_ = std::make_unique<logging::LogThread>(
+      *block_log_, rings, [this](const std::string& text) { log_.error("{}", text); });
+}
+
+void Appliance::start_workers(const Options& options) {
+  quiescent_ = std::make_unique<QuiescentState>(engine_->workers());
+  engine_->pump = [] { usleep(20); };
+  engine_->synchronize = [this] { quiescent_->wait(); };
+  const bool sleep = options.idle_sleep == Options::IdleSleep::always ||
+                     (options.idle_sleep == Options::IdleSleep::when_shared && eal_.shared_cpus);
+  for (unsigned w = 0; w < engine_->workers(); ++w) {
+    auto loop = std::make_unique<WorkerLoop>();
+    loop->worker = &engine_->worker(w);
+    loop->clock = &clock_;
+    loop->quiescent = quiescent_.get();
+    for (const auto& port : ports_) loop->ports.push_back(port.get());
+    for (unsigned port : port_of_interface_) loop->of_interface.push_back(ports_[port].get());
+    loop->idle_sleep = sleep;
+    loops_.push_back(std::move(loop));
+  }
+  for (unsigned w = 0; w < loops_.size(); ++w) {
+    if (int result = rte_eal_remote_launch(turn_worker_loop, loops_[w].get(), w + 1); result != 0) {
+      throw std::runtime_error(fmt::format("worker {} does not start on CPU {}", w, worker_cpu(w)));
+    }
+    launched_++;
+  }
+  log_.info("{} on CPU{} {}, control core on CPU {}{}", loops_.size() == 1 ? "1 worker" : fmt::format("{} workers", loops_.size()),
+            loops_.size() == 1 ? "" : "s", fmt::join(eal_.cpus.begin() + 1, eal_.cpus.end(), ", "), control_cpu(),
+            sleep ? "; idle workers sleep" : "");
+}
+
+void Appliance::stop_workers() {
+  using Clock = std::chrono::steady_clock;
+  if (launched_ == 0) return;
+  for (auto& loop : loops_) loop->stop_receiving = true;
+  const auto moved = [this] {
+    return std::accumulate(loops_.begin(), loops_.end(), uint64_t{0},
+                           [](uint64_t sum, const auto& loop) { return sum + loop->moved.load(); });
+  };
+  const auto began = Clock::now();
+  auto changed = began;
+  for (uint64_t last = moved(); Clock::now() - changed < kDrainQuiet && Clock::now() - began < kDrainAtMost;) {
+    std::this_thread::sleep_for(1ms);
+    if (exception_path_) exception_path_->deliver();
+    if (const uint64_t n = moved(); n != last) {
+      last = n;
+      changed = Clock::now();
+    }
+  }
+  for (auto& loop : loops_) loop->stop = true;
+  for (unsigned w = 0; w < launched_; ++w) rte_eal_wait_lcore(w + 1);
+  launched_ = 0;
+}
+
+void Appliance::tick() {
+  const dataplane::Millis time = now();
+  engine_->tick(time);
+  tell_warnings();
+  const int64_t off = clock_.off_by();
+  if (std::abs(off - clock_off_by_) > kClockStep) {
+    log_.warning("the system's clock was set; records keep the time since the start, which is {:.1f} s {} it, until "
+                 "culvertd is restarted", static_cast<double>(std::abs(off)) / 1000, off > 0 ? "behind" : "ahead of");
+    clock_off_by_ = off;
+  }
+}
+
+void Appliance::tell_warnings() {
+  for (const std::string& text : engine_->take_warnings()) log_.warning("{}", text);
+}
+
+void Appliance::run() {
+  sd_notifyf(0, "READY=1\nSTATUS=Forwarding with %u workers, packets in %s", engine_->workers(), eal_.pages.c_str());
+  for (;;) {
+    try {
+      loop_.run();
+      break;
+    } catch (const std::exception& e) {
+      // Whatever a request or a full descriptor table does to the control core, the workers go on.
+      log_.error("control core: {}", e.what());
+      std::this_thread::sleep_for(10ms);
+    }
+  }
+  sd_notify(0, "STOPPING=1");
+  log_.info("stopping");
+}
+
+std::string Appliance::reload() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000);
+  std::string error;
+  auto loaded = config::load_file(config_path());
+  if (const auto* problems = std::get_if<config::Problems>(&loaded)) {
+    for (const auto& p : *problems) error += (error.empty() ? "" : "\n") + p.text();
+  } else {
+    error = engine_->apply(std::get<config::Config>(loaded), now());
+  }
+  if (error.empty()) {
+    applied_at_ = now();
+    reloads_++;
+    neighbours_->follow(engine_->config().interfaces, exception_path_->kernel_indices());
+    log_.info("reload: {} is in force", config_path());
+    tell_warnings();
+  } else {
+    log_.error("reload: {} is not applied, the configuration in force stays:\n{}", config_path(), error);
+  }
+  log_thread_->request_reopen();  // logrotate sends SIGHUP
+  sd_notify(0, "READY=1");
+  return error;
+}
+
+bool Appliance::receives(unsigned worker) const {
+  return std::ranges::any_of(ports_, [worker](const auto& port) { return port->receives(worker); });
+}
+
+uint32_t Appliance::buffers_in_use() const { return rte_mempool_in_use_count(buffers_.get()); }
+uint32_t Appliance::buffers() const { return buffers_->size; }
+
+uint32_t Appliance::records_waiting() const {
+  uint32_t n = 0;
+  for (const logging::EventRing* ring : engine_->rings()) n += ring->waiting();
+  return n;
+}
+
+}  // namespace culvert::control

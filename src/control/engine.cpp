@@ -1,0 +1,284 @@
+#include "control/engine.h"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+namespace culvert::control {
+namespace {
+
+using dataplane::BlockAllocator;
+using dataplane::Pool;
+using dataplane::Tables;
+using dataplane::Worker;
+
+constexpr Millis kLevelEvery = 100;
+constexpr Millis kRetireEvery = 1000;
+
+uint32_t share(uint64_t total, unsigned workers) {
+  return static_cast<uint32_t>(std::max<uint64_t>(1, (total + workers - 1) / workers));
+}
+
+uint64_t pool_addresses(const config::Config& c) {
+  uint64_t n = 0;
+  for (const auto& i : c.instances)
+    for (const auto& p : i.pools) n += p.size();
+  return n;
+}
+
+/// Expands a seed into independent words (splitmix64).
+class Seeds {
+ public:
+  explicit Seeds(uint64_t seed) : state_(seed) {
+    if (seed == 0 && getrandom(&state_, sizeof state_, 0) != sizeof state_)
+      throw std::runtime_error("the kernel gave no random numbers (getrandom)");
+  }
+  uint64_t next() {
+    state_ += 0x9e3779b97f4a7c15;
+    uint64_t z = state_;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+/// Sets the cell of a static MAC and says whether there is a next hop at all.
+template <typename Address>
+const dataplane::NextHopCell* cell_for(const config::NextHop<Address>& hop, dataplane::NextHopCell& cell) {
+  if (std::holds_alternative<std::monostate>(hop)) return nullptr;
+  if (const auto* mac = std::get_if<net::MacAddress>(&hop)) cell.set(*mac);
+  return &cell;
+}
+
+}  // namespace
+
+Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, const Options& options, Millis now)
+    : config_(config), facts_(std::move(facts)), next_hops_(2 * config.interfaces.size()),
+      registry_(config.workers, config.capacity.external_addresses != 0
+                                    ? config.capacity.external_addresses
+                                    : static_cast<uint32_t>(pool_addresses(config))) {
+  started_with_ = now;
+  const unsigned n = config.workers;
+  fabric_ = std::make_unique<dataplane::Fabric>(n, 4096, options.buffers);
+  auto built = registry_.build(config, now);
+  if (!built.error.empty()) throw std::runtime_error(built.error);
+  fill_interfaces(*built.tables, config);
+
+  Seeds seeds(options.seed);
+  for (unsigned i = 0; i < n; i++) {
+    rings_.push_back(options.ring_files ? std::make_unique<logging::EventRing>(
+                                              fmt::format("{}/events.{}.ring", config.logging.ring_directory, i),
+                                              options.event_ring_size)
+                                        : std::make_unique<logging::EventRing>(options.event_ring_size));
+    dataplane::BindingSetup setup;
+    setup.self = static_cast<WorkerId>(i);
+    setup.mappings = share(config.capacity.mappings, n);
+    setup.sessions = share(config.capacity.sessions, n);
+    setup.subscribers = share(config.capacity.subscribers, n);
+    setup.held = share(config.hold_down.max, n);
+    for (uint64_t& w : setup.hash_key.word) w = seeds.next();
+    setup.seed = seeds.next();
+    setup.log = rings_.back().get();
+    workers_.push_back(std::make_unique<Worker>(setup, *fabric_));
+    // Nobody runs the workers yet, so this thread may touch their state.
+    for (const auto& pool : built.added)
+      workers_.back()->binding().attach(std::make_unique<BlockAllocator>(*pool, setup.self));
+  }
+  tables_ = std::move(built.tables);
+  fabric_->tables.store(tables_.get(), std::memory_order_release);
+  for (const auto& entry : tables_->statics) add_static(entry, now);
+}
+
+Engine::~Engine() = default;
+
+std::vector<logging::EventRing*> Engine::rings() {
+  std::vector<logging::EventRing*> rings;
+  for (const auto& r : rings_) rings.push_back(r.get());
+  return rings;
+}
+
+void Engine::fill_interfaces(Tables& tables, const config::Config& config) {
+  for (size_t i = 0; i < config.interfaces.size(); i++) {
+    const config::Interface& c = config.interfaces[i];
+    dataplane::InterfaceView v;
+    v.number = static_cast<uint8_t>(i);
+    v.port = facts_[i].port;
+    v.mac = facts_[i].mac;
+    v.role = c.role;
+    v.vlan = c.vlan.value_or(0);
+    v.mtu = c.mtu;
+    v.name = c.name;
+    v.next_hop_ipv4 = cell_for(c.next_hop_ipv4, next_hop_ipv4(static_cast<unsigned>(i)));
+    v.next_hop_ipv6 = cell_for(c.next_hop_ipv6, next_hop_ipv6(static_cast<unsigned>(i)));
+    if (!c.ipv4_addresses.empty()) v.ipv4 = c.ipv4_addresses.front().address;
+    if (!c.ipv6_addresses.empty()) v.ipv6 = c.ipv6_addresses.front().address;
+    if (c.role != config::Role::outside) tables.inside = v.number;
+    if (c.role != config::Role::inside) tables.outside = v.number;
+    tables.interfaces.push_back(v);
+  }
+}
+
+/// What of a changed configuration only a restart can do; empty when nothing.
+std::string Engine::needs_restart(const config::Config& next) const {
+  const config::Config& now = config_;
+  auto differs = [](const char* key, auto is, auto wanted) {
+    return fmt::format("{} is {} and would become {}; this needs a restart, nothing was changed", key, is, wanted);
+  };
+  if (next.workers != now.workers) return differs("workers", now.workers, next.workers);
+  if (next.lcores != now.lcores) return "lcores changed; this needs a restart, nothing was changed";
+  const config::Capacity &a = now.capacity, &b = next.capacity;
+  if (a.subscribers != b.subscribers) return differs("capacity subscribers", a.subscribers, b.subscribers);
+  if (a.mappings != b.mappings) return differs("capacity mappings", a.mappings, b.mappings);
+  if (a.sessions != b.sessions) return differs("capacity sessions", a.sessions, b.sessions);
+  if (a.packet_buffers != b.packet_buffers) return differs("capacity packet-buffers", a.packet_buffers, b.packet_buffers);
+  // external-addresses left out means "as many as at start": a file without it asks for nothing.
+  if (now.hold_down.max != next.hold_down.max) return differs("hold-down-max", now.hold_down.max, next.hold_down.max);
+  if (now.logging != next.logging) return "logging changed; this needs a restart, nothing was changed";
+  if (now.control_socket != next.control_socket) return differs("control-socket", now.control_socket, next.control_socket);
+  if (now.metrics_address != next.metrics_address)
+    return differs("metrics-address", now.metrics_address, next.metrics_address);
+  if (now.interfaces.size() != next.interfaces.size())
+    return differs("the number of interfaces", now.interfaces.size(), next.interfaces.size());
+  for (size_t i = 0; i < now.interfaces.size(); i++) {
+    const config::Interface &x = now.interfaces[i], &y = next.interfaces[i];
+    const bool same = x.name == y.name && x.device == y.device && x.role == y.role && x.vlan == y.vlan &&
+                      x.mtu == y.mtu && x.queues == y.queues && x.rx_descriptors == y.rx_descriptors &&
+                      x.tx_descriptors == y.tx_descriptors && x.ipv4_addresses == y.ipv4_addresses &&
+                      x.ipv6_addresses == y.ipv6_addresses;
+    if (!same)
+      return fmt::format("interface {} changed in more than its next hops; this needs a restart, nothing was changed",
+                         x.name);
+  }
+  return {};
+}
+
+std::string Engine::apply(const config::Config& next, Millis now) {
+  if (std::string reason = needs_restart(next); !reason.empty()) return reason;
+  auto built = registry_.build(next, now);
+  if (!built.error.empty()) return built.error;
+  fill_interfaces(*built.tables, next);
+  for (const auto& pool : built.added) {
+    run_everywhere([&](Worker& w, const Tables&, Millis) {
+      w.binding().attach(std::make_unique<BlockAllocator>(*pool, w.id()));
+    });
+  }
+  config_ = next;
+  publish(std::move(built.tables));
+  run_everywhere([](Worker& w, const Tables& t, Millis at) { w.binding().prune_statics(t, at); });
+  for (const auto& entry : tables_->statics) add_static(entry, now);
+  return {};
+}
+
+void Engine::publish(std::unique_ptr<Tables> tables) {
+  std::swap(tables_, tables);
+  fabric_->tables.store(tables_.get(), std::memory_order_release);
+  if (synchronize) synchronize();
+}
+
+void Engine::add_static(const dataplane::StaticEntry& entry, Millis) {
+  Pool* const* pool = tables_->pool_of.find(entry.external.address);
+  if (pool == nullptr) return;
+  const WorkerId owner = (*pool)->address_owner((*pool)->index_of(entry.external.address));
+  // A subscriber who was active elsewhere follows his explicit mapping.
+  for (unsigned w = 0; w < workers(); w++) {
+    if (w == owner) continue;
+    run(static_cast<WorkerId>(w), [&](Worker& worker, const Tables& t, Millis at) {
+      const auto id = worker.binding().subscribers().find(entry.subscriber);
+      if (id != dataplane::kNoSubscriber) worker.binding().clear_subscriber(t, id, at);
+    });
+  }
+  run(owner, [&](Worker& worker, const Tables& t, Millis at) {
+    auto outcome = worker.binding().add_static(t, entry, at);
+    if (const auto* why = std::get_if<dataplane::DropReason>(&outcome))
+      warnings_.push_back(fmt::format("static mapping of {}:{} could not be made: {}",
+                                      entry.external.address.text(), entry.external.port.value(), name_of(*why)));
+  });
+}
+
+void Engine::run(WorkerId worker, Worker::Task task) {
+  Worker& w = *workers_[worker];
+  w.post(std::move(task));
+  while (!w.idle()) {
+    if (pump) pump();
+    else w.poll(started_with_);
+  }
+}
+
+void Engine::run_everywhere(const Worker::Task& task) {
+  for (unsigned w = 0; w < workers(); w++) run(static_cast<WorkerId>(w), task);
+}
+
+void Engine::tick(Millis now) {
+  if (workers() > 1 && now >= levelled_ + kLevelEvery) {
+    levelled_ = now;
+    for (const auto& pool : registry_.pools())
+      if (pool && !pool->draining) level(*pool);
+  }
+  if (tables_->draining && now >= retired_ + kRetireEvery) {
+    retired_ = now;
+    retire_pools(now);
+  }
+}
+
+/// Moves free blocks from the worker with the most to the one with the least, when that one runs low.
+void Engine::level(Pool& pool) {
+  std::vector<uint32_t> free(workers());
+  run_everywhere([&](Worker& w, const Tables&, Millis) {
+    free[w.id()] = w.binding().allocator(pool.slot())->free_blocks();
+  });
+  const auto most = std::max_element(free.begin(), free.end()), least = std::min_element(free.begin(), free.end());
+  const uint32_t unit = pool.split() ? 1 : pool.sets();
+  const uint32_t average = std::accumulate(free.begin(), free.end(), 0u) / workers();
+  if (*least > average / 4 || *most < *least + 2 * unit) return;
+  const auto donor = static_cast<WorkerId>(most - free.begin());
+  const auto needy = static_cast<WorkerId>(least - free.begin());
+  std::vector<uint32_t> entries, kept;
+  const uint32_t count = (*most - *least) / 2;
+  run(donor, [&](Worker& w, const Tables&, Millis) {
+    entries = w.binding().allocator(pool.slot())->surrender(count);
+  });
+  if (!pool.split()) {
+    // An address with a static mapping stays with the worker that has it.
+    auto pinned = [&](uint32_t index) {
+      return std::any_of(tables_->statics.begin(), tables_->statics.end(),
+                         [&](const auto& e) { return e.external.address == pool.address(index); });
+    };
+    auto middle = std::stable_partition(entries.begin(), entries.end(), [&](uint32_t e) { return !pinned(e); });
+    kept.assign(middle, entries.end());
+    entries.erase(middle, entries.end());
+  }
+  for (uint32_t e : entries) {
+    if (pool.split()) pool.set_block_owner(e, needy);
+    else pool.set_address_owner(e, needy);
+  }
+  auto adopt = [&](WorkerId who, const std::vector<uint32_t>& what) {
+    if (what.empty()) return;
+    run(who, [&](Worker& w, const Tables&, Millis) { w.binding().allocator(pool.slot())->adopt(what); });
+  };
+  adopt(needy, entries);
+  adopt(donor, kept);
+}
+
+void Engine::retire_pools(Millis now) {
+  const std::vector<uint16_t> slots = registry_.drained();
+  if (slots.empty()) return;
+  std::vector<std::shared_ptr<Pool>> last;  // outlive the workers' allocators
+  for (uint16_t slot : slots) {
+    last.push_back(registry_.pools()[slot]);
+    registry_.forget(slot);
+  }
+  auto built = registry_.build(config_, now);
+  if (!built.error.empty()) return;  // cannot be: the same configuration was built before
+  fill_interfaces(*built.tables, config_);
+  publish(std::move(built.tables));
+  for (uint16_t slot : slots)
+    run_everywhere([&](Worker& w, const Tables&, Millis) { w.binding().detach(slot); });
+}
+
+}  // namespace culvert::control

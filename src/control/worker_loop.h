@@ -1,0 +1,56 @@
+/// What a worker's core does all day:
+///
+///     what time is it → a burst from each of its receive queues → what came by ring → send → quiescent state → again
+///
+/// The loop reads the clock once a turn. It sleeps only when told to (`idle_sleep`): after a thousand turns without
+/// a packet, 50 µs a turn, for machines where lcores share CPUs.
+///
+/// Stopping: `stop_receiving` ends the reception, the loop goes on to empty the rings; `stop` ends it.
+///
+/// Thread: turn_worker_loop() in the worker's lcore; the flags are set by the control core.
+#pragma once
+
+#include <rte_rcu_qsbr.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "control/clock.h"
+#include "dataplane/port.h"
+#include "dataplane/worker.h"
+
+namespace culvert::control {
+
+/// Knows when every worker has passed a point where it holds no pointer into old Tables (rte_rcu_qsbr).
+class QuiescentState {
+ public:
+  explicit QuiescentState(unsigned workers);
+  ~QuiescentState();
+  /// Control core: waits until every running worker has been through one.
+  void wait();
+
+  void enter(unsigned worker);  ///< worker: from now on it counts
+  void leave(unsigned worker);  ///< worker: it ends
+  void pass(unsigned worker) { rte_rcu_qsbr_quiescent(state_, worker); }
+
+ private:
+  rte_rcu_qsbr* state_ = nullptr;
+};
+
+struct WorkerLoop {
+  dataplane::Worker* worker = nullptr;
+  const Clock* clock = nullptr;
+  QuiescentState* quiescent = nullptr;
+  std::vector<dataplane::Port*> ports;          ///< every device once
+  std::vector<dataplane::Port*> of_interface;   ///< where an interface's frames leave
+  bool idle_sleep = false;
+  std::atomic<bool> stop_receiving{false}, stop{false};
+  /// Packets received and taken from rings; when it stands still, nothing is under way any more.
+  std::atomic<uint64_t> moved{0};
+};
+
+/// For rte_eal_remote_launch(); the argument is a WorkerLoop.
+int turn_worker_loop(void* worker_loop);
+
+}  // namespace culvert::control

@@ -1,0 +1,156 @@
+/// Rewriting a packet for its mapping, per carriage and direction. Every function is called with all lengths checked
+/// and the verdict passed; none can fail but the one that needs headroom. Checksums move by the differences kept in
+/// the mapping (RFC 1624); nothing is computed anew but a UDP checksum that IPv6 demands and IPv4 did not have.
+///
+/// | carriage | outbound                                   | inbound                                          |
+/// |----------|--------------------------------------------|--------------------------------------------------|
+/// | native   | source := external                         | destination := internal                          |
+/// | softwire | outer header off, then as native           | as native, then outer header on (RFC 2473)       |
+/// | nat64    | IPv6 header becomes IPv4 (RFC 7915 §5)     | IPv4 header becomes IPv6 (RFC 7915 §4)           |
+#pragma once
+
+#include "dataplane/packet.h"
+#include "dataplane/tables.h"
+#include "dataplane/tcp_state.h"
+#include "net/checksum.h"
+#include "net/rfc6052.h"
+
+namespace culvert::dataplane::carriage {
+
+/// What one hop does to the IPv4 header checksum: the word with the TTL in its high byte gets 0x0100 less.
+inline constexpr uint16_t kTtlDelta = net::Be16(0xfeff).raw();
+
+inline void take_hop(net::Ipv4Header& ip, uint16_t address_delta) {
+  ip.ttl--;
+  ip.checksum = net::apply_delta(ip.checksum, net::Sum(uint64_t{kTtlDelta} + address_delta).folded());
+}
+
+/// Changes one port (or ICMP identifier) and the transport checksum. A UDP checksum of zero stays zero: over IPv4
+/// it means there is none (RFC 768).
+template <Direction kDirection>
+void rewrite_transport(Packet& p, Protocol protocol, net::Be16 port, uint16_t delta) {
+  switch (protocol) {
+    case Protocol::tcp:
+      (kDirection == Direction::outbound ? p.tcp()->source : p.tcp()->destination) = port;
+      p.tcp()->checksum = net::apply_delta(p.tcp()->checksum, delta);
+      return;
+    case Protocol::udp:
+      (kDirection == Direction::outbound ? p.udp()->source : p.udp()->destination) = port;
+      if (p.udp()->checksum.raw() != 0)
+        p.udp()->checksum = net::udp_nonzero(net::apply_delta(p.udp()->checksum, delta));
+      return;
+    case Protocol::icmp:
+      p.icmp()->id = port;
+      p.icmp()->checksum = net::apply_delta(p.icmp()->checksum, delta);
+      return;
+  }
+}
+
+/// NAT44, and the inner packet of a softwire.
+inline void ipv4_out(Packet& p, const Mapping& m) {
+  p.ip4->source = m.external_address;
+  take_hop(*p.ip4, m.address_delta);
+  rewrite_transport<Direction::outbound>(p, m.internal.protocol, m.external_port, m.transport_delta);
+}
+inline void ipv4_in(Packet& p, const Mapping& m) {
+  p.ip4->destination = m.internal.ipv4;
+  take_hop(*p.ip4, net::inverse_delta(m.address_delta));
+  rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, net::inverse_delta(m.transport_delta));
+}
+
+/// Takes the outer header off; the inner packet keeps its DSCP (RFC 2983 §4.1 pipe) .
+inline void decapsulate(Packet& p) {
+  strip(p.m, static_cast<unsigned>(reinterpret_cast<uint8_t*>(p.ip4) - bytes_of(p.m)));
+  p.ip6 = nullptr;
+}
+
+/// Puts an IPv6 header before an IPv4 packet (RFC 2473 §3.1): traffic class from the inner packet, no flow label.
+/// False when there is no room.
+inline bool encapsulate(rte_mbuf* m, const net::Ipv6Address& from, const net::Ipv6Address& to) {
+  const auto* inner = reinterpret_cast<const net::Ipv4Header*>(bytes_of(m));
+  const uint8_t traffic_class = inner->tos;
+  const net::Be16 length = inner->total_length;
+  auto* outer = reinterpret_cast<net::Ipv6Header*>(prepend(m, sizeof(net::Ipv6Header)));
+  if (outer == nullptr) return false;
+  outer->version_class_label = net::Be32(6u << 28 | uint32_t{traffic_class} << 20);
+  outer->payload_length = length;
+  outer->next_header = net::kIpIpv4;
+  outer->hop_limit = 64;
+  outer->source = from;
+  outer->destination = to;
+  return true;
+}
+
+/// An IPv4 header in front of a transport header, replacing whatever IPv6 headers stand there (RFC 7915 §5.1).
+/// `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes.
+inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
+  const net::Ipv6Header v6 = *p.ip6;
+  net::Sum delta(m.transport_delta);
+  if (m.internal.protocol == Protocol::icmp) {
+    // ICMPv6 has a pseudo header, ICMPv4 none; echo request is 128 here and 8 there.
+    delta.subtract(v6.destination).subtract(net::Be16(p.l4_length)).subtract(net::Be16(net::kIpIcmpv6));
+    delta.subtract(net::Be16(net::kIcmp6Echo << 8)).add(net::Be16(net::kIcmpEcho << 8));
+    p.icmp()->type = net::kIcmpEcho;
+  } else {
+    delta.subtract(v6.destination).add(p.remote.address);
+  }
+  rewrite_transport<Direction::outbound>(p, m.internal.protocol, m.external_port, delta.folded());
+
+  const unsigned total = static_cast<unsigned>(sizeof(net::Ipv4Header)) + p.l4_length;
+  strip(p.m, p.m->data_len - total);
+  auto* ip = reinterpret_cast<net::Ipv4Header*>(bytes_of(p.m));
+  ip->version_ihl = 0x45;
+  ip->tos = v6.traffic_class();
+  ip->total_length = net::Be16(static_cast<uint16_t>(total));
+  const bool may_fragment = total <= 1260;
+  ip->id = net::Be16(may_fragment ? id : uint16_t{0});
+  ip->fragment = net::Be16(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
+  ip->ttl = static_cast<uint8_t>(v6.hop_limit - 1);
+  ip->protocol = static_cast<uint8_t>(m.internal.protocol);
+  ip->checksum = net::Be16();
+  ip->source = m.external_address;
+  ip->destination = p.remote.address;
+  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
+  p.ip4 = ip;
+  p.ip6 = nullptr;
+}
+
+/// An IPv6 header instead of the IPv4 header with its options (RFC 7915 §4.1). False when there is no room.
+inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix) {
+  const net::Ipv4Header v4 = *p.ip4;
+  const net::Ipv6Address source = net::embed(prefix.address, prefix.length, v4.source);
+  const unsigned old_header = v4.header_length();
+  net::Sum delta(net::inverse_delta(m.transport_delta));
+  bool compute = false;
+  if (m.internal.protocol == Protocol::icmp) {
+    delta.add(source).add(net::Be16(p.l4_length)).add(net::Be16(net::kIpIcmpv6));
+    delta.subtract(net::Be16(net::kIcmpEchoReply << 8)).add(net::Be16(net::kIcmp6EchoReply << 8));
+    p.icmp()->type = net::kIcmp6EchoReply;
+  } else {
+    delta.add(source).subtract(v4.source);
+    compute = m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0;
+  }
+  rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, delta.folded());
+  if (compute) {  // RFC 7915 §4.5: IPv6 wants a checksum
+    net::Sum sum;
+    sum.add(source).add(m.internal.ipv6).add(p.udp()->length).add(net::Be16(net::kIpUdp));
+    sum.add_bytes(p.l4, p.udp()->length.value());
+    p.udp()->checksum = net::udp_nonzero(sum.checksum());
+  }
+
+  strip(p.m, old_header);
+  auto* ip = reinterpret_cast<net::Ipv6Header*>(prepend(p.m, sizeof(net::Ipv6Header)));
+  if (ip == nullptr) return false;
+  ip->version_class_label = net::Be32(6u << 28 | uint32_t{v4.tos} << 20);
+  ip->payload_length = net::Be16(p.l4_length);
+  const bool icmp = m.internal.protocol == Protocol::icmp;
+  ip->next_header = icmp ? uint8_t{net::kIpIcmpv6} : static_cast<uint8_t>(m.internal.protocol);
+  ip->hop_limit = static_cast<uint8_t>(v4.ttl - 1);
+  ip->source = source;
+  ip->destination = m.internal.ipv6;
+  p.ip6 = ip;
+  p.ip4 = nullptr;
+  return true;
+}
+
+}  // namespace culvert::dataplane::carriage

@@ -1,0 +1,192 @@
+#include "dataplane/pipeline.h"
+#include "net/rfc6052.h"
+
+namespace culvert::dataplane {
+namespace {
+
+bool is_multicast(const net::Ipv6Address& a) { return a.bytes[0] == 0xff; }
+bool is_link_local(const net::Ipv6Address& a) { return a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80; }
+/// Multicast, reserved and limited broadcast: 224.0.0.0 and above.
+bool is_multicast(net::Ipv4Address a) { return a.value() >= 0xe0000000; }
+
+}  // namespace
+
+const InterfaceView* Pipeline::interface_of(uint16_t port, uint16_t vlan) const {
+  for (const InterfaceView& i : t_.interfaces)
+    if (i.port == port && i.vlan == vlan) return &i;
+  return nullptr;
+}
+
+void Pipeline::take_frame(rte_mbuf* m, uint16_t port) {
+  if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0) return drop(m, DropReason::no_buffer);
+  fence(m);
+  unsigned header = sizeof(net::EthernetHeader);
+  if (m->data_len < header) return drop(m, DropReason::malformed_ethernet);
+  const auto* ethernet = reinterpret_cast<const net::EthernetHeader*>(bytes_of(m));
+  uint16_t type = ethernet->type.value(), vlan = 0;
+  if (type == net::kEtherVlan || type == net::kEtherQinq) {
+    if (m->data_len < header + sizeof(net::VlanTag)) return drop(m, DropReason::malformed_ethernet);
+    const auto* tag = reinterpret_cast<const net::VlanTag*>(bytes_of(m) + header);
+    vlan = tag->id();  // 0 is a priority tag: as good as none (IEEE 802.1Q)
+    type = tag->type.value();
+    header += sizeof *tag;
+  }
+  const InterfaceView* interface = interface_of(port, vlan);
+  if (interface == nullptr) return drop(m, DropReason::wrong_vlan);
+  Flow& flow = w_.counters_.received[interface->number];
+  flow.packets.add();
+  flow.bytes.add(m->data_len - header);
+  m->l2_len = header & 0x7f;
+  strip(m, header);
+  take_ip(m, type, *interface);
+}
+
+void Pipeline::take_marked(rte_mbuf* m) {
+  const Mark mark = Mark::of(m);
+  fence(m);
+  Packet p;
+  p.m = m;
+  p.interface = mark.interface;
+  p.handed_over = mark.handed_over;
+  switch (mark.form) {
+    case Form::from_inside:
+      if (bytes_of(m)[0] >> 4 == 6) return from_inside_ipv6(p);
+      return from_inside_ipv4(p);
+    case Form::from_outside: return from_outside(p);
+    case Form::hairpin:
+      p.hairpin = true;
+      return from_outside(p);
+    case Form::frame: {
+      // The kernel's own: only its VLAN tag is still missing.
+      const InterfaceView& i = t_.interfaces[mark.interface];
+      if (i.vlan != 0) {
+        uint8_t* front = prepend(m, sizeof(net::VlanTag));
+        if (front == nullptr) return drop(m, DropReason::no_buffer);
+        std::memmove(front, front + sizeof(net::VlanTag), 12);
+        const net::Be16 tag[2] = {net::Be16(net::kEtherVlan), net::Be16(i.vlan)};
+        std::memcpy(front + 12, tag, sizeof tag);
+      }
+      w_.counters_.injected.add();
+      unfence(m);
+      w_.outbox_.push(mark.interface, m);
+      return;
+    }
+  }
+}
+
+void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface) {
+  Packet p;
+  p.m = m;
+  p.interface = interface.number;
+  switch (ether_type) {
+    case net::kEtherIpv4: {
+      if (m->data_len < sizeof(net::Ipv4Header)) return drop(m, DropReason::truncated);
+      if (interface.role == config::Role::inside) return from_inside_ipv4(p);
+      if (interface.role == config::Role::both) {
+        const auto* ip = reinterpret_cast<const net::Ipv4Header*>(bytes_of(m));
+        if (t_.subscribers_nat44.find(ip->source) != nullptr) return from_inside_ipv4(p);
+      }
+      return from_outside(p);
+    }
+    case net::kEtherIpv6: return from_inside_ipv6(p);
+    case net::kEtherArp: return punt(p);
+    default: return drop(m, DropReason::unknown_ethertype);
+  }
+}
+
+void Pipeline::from_inside_ipv4(Packet& p) {
+  if (Refusal r = parse_ipv4(p, bytes_of(p.m), p.m->data_len)) return drop(p, *r);
+  const net::Ipv4Address to = p.ip4->destination;
+  if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) return punt(p);
+  p.carriage = Carriage::nat44;
+  p.internal.ipv4 = p.ip4->source;
+  p.remote.address = to;
+  to_lane(p, p.ip4->protocol);
+}
+
+void Pipeline::from_inside_ipv6(Packet& p) {
+  if (Refusal r = parse_ipv6(p)) return drop(p, *r);
+  const net::Ipv6Address& to = p.ip6->destination;
+  if (t_.interfaces[p.interface].faces_inside()) {
+    for (Context c : t_.softwires)
+      if (t_.contexts[c].address == to) return open_softwire(p, c);
+    for (Context c : t_.nat64_prefixes)
+      if (to.masked(t_.contexts[c].length) == t_.contexts[c].address) return open_nat64(p, c);
+  }
+  if (is_multicast(to) || is_link_local(to) || t_.is_own(to)) return punt(p);
+  drop(p, DropReason::not_for_us);
+}
+
+void Pipeline::open_softwire(Packet& p, Context context) {
+  uint8_t next;
+  unsigned at;
+  if (Refusal r = skip_extensions(p, &next, &at)) return drop(p, *r);
+  if (next != net::kIpIpv4) {
+    // Ping to the AFTR address is the kernel's, where that address is one of the interface's.
+    if (t_.is_own(p.ip6->destination)) return punt(p);
+    return drop(p, DropReason::softwire_next_header);
+  }
+  p.carriage = Carriage::ds_lite;
+  p.internal.ipv6 = p.ip6->source;
+  p.internal.context = context;
+  uint8_t* inner = bytes_of(p.m) + at;
+  if (Refusal r = parse_ipv4(p, inner, p.m->data_len - at)) return drop(p, *r);
+  p.internal.ipv4 = p.ip4->source;
+  p.remote.address = p.ip4->destination;
+  to_lane(p, p.ip4->protocol);
+}
+
+void Pipeline::open_nat64(Packet& p, Context context) {
+  uint8_t next;
+  unsigned at;
+  if (Refusal r = skip_extensions(p, &next, &at)) return drop(p, *r);
+  p.carriage = Carriage::nat64;
+  p.internal.ipv6 = p.ip6->source;
+  p.internal.context = context;
+  p.remote.address = net::extract(p.ip6->destination, t_.contexts[context].length);
+  p.l4 = bytes_of(p.m) + at;
+  p.l4_length = static_cast<uint16_t>(p.m->data_len - at);
+  to_lane(p, next);
+}
+
+void Pipeline::to_lane(Packet& p, uint8_t protocol) {
+  DropReason why;
+  switch (parse_transport<true>(p, protocol, &why)) {
+    case Transport::refused: return drop(p, why);
+    case Transport::icmp_error: return icmp_error_from_inside(p);
+    case Transport::flow: break;
+  }
+  const uint8_t hops = p.ip4 != nullptr ? p.ip4->ttl : p.ip6->hop_limit;
+  if (hops <= 1) [[unlikely]] {  // RFC 1812 §5.3.1, RFC 8200 §3
+    answer_error(p, net::kIcmpTimeExceeded, 0);
+    return drop(p, DropReason::ttl_expired);
+  }
+  if (p.carriage == Carriage::nat64 && p.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
+    return drop(p, DropReason::udp_zero_checksum);
+  const MappingTable& table = w_.binding_.mappings();
+  p.hash = p.internal.hash(table.hash_key());
+  table.outbound().prefetch(p.hash);
+  Lane& lane = outbound_[static_cast<size_t>(p.carriage)];
+  lane.packets[lane.count++] = p;
+}
+
+void Pipeline::from_outside(Packet& p) {
+  if (Refusal r = parse_ipv4(p, bytes_of(p.m), p.m->data_len)) return drop(p, *r);
+  const net::Ipv4Address to = p.ip4->destination;
+  if (!t_.maybe_local(to)) return is_multicast(to) ? punt(p) : drop(p, DropReason::not_for_us);
+  if (t_.is_own(to)) return punt(p);
+  p.external.address = to;
+  p.remote.address = p.ip4->source;
+  DropReason why;
+  switch (parse_transport<false>(p, p.ip4->protocol, &why)) {
+    case Transport::refused: return drop(p, why);
+    case Transport::icmp_error: return icmp_error_from_outside(p);
+    case Transport::flow: break;
+  }
+  const MappingTable& table = w_.binding_.mappings();
+  p.hash = p.external.hash(table.hash_key());
+  table.inbound().prefetch(p.hash);
+  inbound_.packets[inbound_.count++] = p;
+}
+
+}  // namespace culvert::dataplane

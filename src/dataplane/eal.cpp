@@ -1,0 +1,241 @@
+#include "dataplane/eal.h"
+
+#include <fmt/format.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ether.h>
+#include <rte_log.h>
+#include <rte_mbuf.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stdexcept>
+
+namespace culvert::dataplane {
+namespace {
+
+constexpr size_t kMegabyte = size_t{1} << 20;
+
+/// DPDK makes a runtime directory even when it keeps nothing there. This gives it one that goes away again.
+class RuntimeDirectory {
+ public:
+  RuntimeDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "culvert-eal-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) return;
+    path_ = name;
+    if (const char* before = getenv(kVariable)) before_ = before;
+    setenv(kVariable, path_.c_str(), 1);
+  }
+  ~RuntimeDirectory() {
+    if (path_.empty()) return;
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+    if (before_) {
+      setenv(kVariable, before_->c_str(), 1);
+    } else {
+      unsetenv(kVariable);
+    }
+  }
+  RuntimeDirectory(const RuntimeDirectory&) = delete;
+  RuntimeDirectory& operator=(const RuntimeDirectory&) = delete;
+
+ private:
+  static constexpr const char* kVariable = "RUNTIME_DIRECTORY";
+  std::string path_;
+  std::optional<std::string> before_;
+};
+
+bool started = false;
+
+/// rte_eal_init() with the words of `arguments`. Returns its result.
+int start(const std::vector<std::string>& arguments) {
+  RuntimeDirectory directory;
+  std::vector<std::string> words{"culvertd"};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (auto& w : words) argv.push_back(w.data());
+  const int result = rte_eal_init(static_cast<int>(argv.size()), argv.data());
+  if (result >= 0) started = true;
+  return result;
+}
+
+/// CPUs this process may run on.
+std::vector<int> allowed_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &set)) cpus.push_back(i);
+    }
+  }
+  if (cpus.empty()) cpus.push_back(0);
+  return cpus;
+}
+
+/// One CPU for the control core and one for each worker: as configured, otherwise round the allowed ones.
+std::vector<int> choose_cpus(const config::Config& config) {
+  const auto allowed = allowed_cpus();
+  if (config.lcores.empty()) {
+    std::vector<int> cpus;
+    for (size_t i = 0; i < config.workers + 1u; ++i) cpus.push_back(allowed[i % allowed.size()]);
+    return cpus;
+  }
+  for (uint16_t cpu : config.lcores) {
+    if (std::ranges::find(allowed, int{cpu}) == allowed.end()) {
+      throw std::runtime_error(fmt::format("lcores: CPU {} is not one of those this process may use ({} of them, the "
+                                           "first is {}, the last {}); name others or widen the process's CPU set",
+                                           cpu, allowed.size(), allowed.front(), allowed.back()));
+    }
+  }
+  if (config.lcores.size() != config.workers + 1u) {
+    throw std::runtime_error(fmt::format("lcores: {} CPUs for one control core and {} workers", config.lcores.size(),
+                                         config.workers));
+  }
+  return {config.lcores.begin(), config.lcores.end()};
+}
+
+/// Huge pages of the kernel's default pools that nobody uses yet.
+struct HugePages {
+  size_t free_bytes = 0;
+  size_t page_bytes = 0;  ///< of the size that has most
+};
+
+HugePages free_huge_pages() {
+  HugePages result;
+  std::error_code ignored;
+  size_t most = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/kernel/mm/hugepages", ignored)) {
+    const std::string name = entry.path().filename();  // hugepages-2048kB
+    const size_t kilobytes = std::strtoull(name.c_str() + std::min<size_t>(name.size(), 10), nullptr, 10);
+    size_t pages = 0;
+    std::ifstream(entry.path() / "free_hugepages") >> pages;
+    const size_t bytes = pages * kilobytes * 1024;
+    result.free_bytes += bytes;
+    if (bytes > most) {
+      most = bytes;
+      result.page_bytes = kilobytes * 1024;
+    }
+  }
+  return result;
+}
+
+std::string size_text(size_t bytes) {
+  if (bytes >= size_t{1} << 30) return fmt::format("{} GiB", bytes >> 30);
+  if (bytes >= kMegabyte) return fmt::format("{} MiB", bytes >> 20);
+  return fmt::format("{} KiB", bytes >> 10);
+}
+
+}  // namespace
+
+bool is_pci(std::string_view device) {
+  const std::string_view address = device.substr(0, device.find(','));
+  // [domain:]bus:device.function, of hexadecimal digits
+  return address.find(':') != std::string_view::npos && address.find('.') != std::string_view::npos &&
+         std::ranges::all_of(address, [](unsigned char c) { return std::isxdigit(c) || c == ':' || c == '.'; });
+}
+
+Eal init_eal(const config::Config& config, bool debug) {
+  if (started) throw std::logic_error("the EAL runs already");
+  Eal eal;
+  eal.cpus = choose_cpus(config);
+  eal.shared_cpus = std::set<int>(eal.cpus.begin(), eal.cpus.end()).size() < eal.cpus.size();
+
+  std::vector<std::string> arguments{"--no-telemetry"};
+  std::string lcores;
+  for (size_t i = 0; i < eal.cpus.size(); ++i) lcores += fmt::format("{}{}@{}", i == 0 ? "" : ",", i, eal.cpus[i]);
+  arguments.insert(arguments.end(), {"--lcores", lcores, "--main-lcore", "0"});
+  arguments.push_back(debug ? "--log-level=*:debug" : "--log-level=*:warning");
+  // What DPDK says on every start and nobody can do anything about.
+  if (!debug) arguments.insert(arguments.end(), {"--log-level=lib.eal:error", "--log-level=tap:error"});
+  // Without an allow list DPDK would take every device that is bound to its drivers.
+  bool pci = false;
+  for (const auto& i : config.interfaces) {
+    if (!is_pci(i.device)) continue;
+    pci = true;
+    arguments.insert(arguments.end(), {"-a", i.device});
+  }
+  if (!pci) arguments.push_back("--no-pci");
+
+  const size_t need = packet_memory(config.capacity.packet_buffers, largest_mtu(config));
+  const HugePages huge = free_huge_pages();
+  eal.huge = huge.free_bytes >= need;
+  if (eal.huge) {
+    // Anonymous huge pages: no hugetlbfs mount, and nothing to clean up after a crash.
+    arguments.push_back("--in-memory");
+    eal.pages = fmt::format("{} huge pages", size_text(huge.page_bytes));
+  } else {
+    arguments.insert(arguments.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(need / kMegabyte)});
+    eal.pages = fmt::format("{} pages", size_text(static_cast<size_t>(sysconf(_SC_PAGESIZE))));
+  }
+  if (start(arguments) < 0) {
+    throw std::runtime_error(fmt::format("DPDK does not start on {}: {}; --log-level debug shows its own messages",
+                                         eal.pages, rte_strerror(rte_errno)));
+  }
+  return eal;
+}
+
+void init_eal_for_replay(unsigned megabytes) {
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+  if (started) return;
+  const int cpu = sched_getcpu();
+  cpu_set_t before;
+  sched_getaffinity(0, sizeof before, &before);
+  const int result = start({"--no-huge", "--no-shconf", "--no-telemetry", "--no-pci", "--iova-mode=va", "-m",
+                            std::to_string(megabytes), "--lcores", fmt::format("0@{}", cpu < 0 ? 0 : cpu),
+                            "--log-level=*:error"});
+  if (result < 0) {
+    throw std::runtime_error(fmt::format("DPDK does not start with {} MiB of ordinary memory: {}", megabytes,
+                                         rte_strerror(rte_errno)));
+  }
+  sched_setaffinity(0, sizeof before, &before);  // one thread among others: the kernel may move it
+}
+
+void end_eal() {
+  if (!started) return;
+  started = false;
+  rte_eal_cleanup();
+}
+
+uint16_t data_room(uint16_t mtu) {
+  // A packet may grow by an IPv6 header and shrink by one; headroom is for growing in front, the rest is the frame.
+  const unsigned frame = mtu + RTE_ETHER_HDR_LEN + 2u * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN;
+  const unsigned room = std::max<unsigned>(RTE_PKTMBUF_HEADROOM + frame, RTE_MBUF_DEFAULT_BUF_SIZE);
+  return static_cast<uint16_t>((room + RTE_CACHE_LINE_SIZE - 1) / RTE_CACHE_LINE_SIZE * RTE_CACHE_LINE_SIZE);
+}
+
+size_t packet_memory(uint32_t buffers, uint16_t mtu) {
+  constexpr size_t kPerObject = sizeof(rte_mbuf) + 128;  // header, trailer, alignment
+  // With room for the rings of the ports and for what the allocator cannot use; untouched memory costs nothing.
+  const size_t bytes = size_t{buffers} * (data_room(mtu) + kPerObject) * 5 / 4 + 64 * kMegabyte;
+  return (bytes + kMegabyte - 1) / kMegabyte * kMegabyte;
+}
+
+uint16_t largest_mtu(const config::Config& config) {
+  uint16_t mtu = 1500;
+  for (const auto& i : config.interfaces) mtu = std::max(mtu, i.mtu);
+  return mtu;
+}
+
+BufferPool make_buffers(const std::string& name, uint32_t count, uint16_t mtu) {
+  const unsigned cache = count >= 1024 ? 256 : 0;
+  BufferPool pool(rte_pktmbuf_pool_create(name.c_str(), count, cache, 0, data_room(mtu), SOCKET_ID_ANY));
+  if (pool == nullptr) {
+    throw std::runtime_error(fmt::format("{} packet buffers of {} bytes ({}) cannot be had: {}; lower capacity: "
+                                         "packet-buffers or reserve more huge pages",
+                                         count, data_room(mtu), size_text(packet_memory(count, mtu)),
+                                         rte_strerror(rte_errno)));
+  }
+  return pool;
+}
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,113 @@
+#include <algorithm>
+
+#include "dataplane/carriage/rewrite.h"
+#include "dataplane/pipeline.h"
+
+namespace culvert::dataplane {
+namespace {
+
+/// RFC 6333 §5.7: the AFTR's address inside a softwire.
+constexpr net::Ipv4Address kAftrInner(0xc0000001);
+/// RFC 7600 §4.8: the IPv4 dummy address, for boxes that have none.
+constexpr net::Ipv4Address kDummy(0xc0000008);
+
+constexpr unsigned kMaxIpv4Error = 576;   ///< RFC 1812 §4.3.2.3
+constexpr unsigned kMaxIpv6Error = 1280;  ///< RFC 4443 §2.4(c)
+
+bool may_answer(net::Ipv4Address source) {
+  const uint32_t first = source.value() >> 24;
+  return first != 0 && first != 127 && first < 224;  // RFC 1122 §3.2.2
+}
+
+/// ICMPv4's type and code as ICMPv6 says it to a NAT64 host (RFC 6146 §3.5.1: address unreachable).
+void to_icmp6(uint8_t* type, uint8_t* code) {
+  if (*type == net::kIcmpTimeExceeded) {
+    *type = net::kIcmp6TimeExceeded;
+  } else if (*code == 4) {
+    *type = net::kIcmp6PacketTooBig;
+    *code = 0;
+  } else {
+    *type = net::kIcmp6Unreachable;
+    *code = *code == 1 ? 3 : 1;
+  }
+}
+
+}  // namespace
+
+void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu) {
+  if (p.hairpin) return;
+  const bool nat64 = p.ip4 == nullptr;
+  if (!nat64 && !may_answer(p.ip4->source)) return;
+  if (nat64 && p.ip6->source.bytes[0] == 0xff) return;
+  // A bucket of one second's errors.
+  const uint64_t rate = t_.icmp_error_rate, most = rate * 1000;
+  const uint64_t since = std::min<uint64_t>(now_ - std::min(now_, w_.icmp_refilled_), 1000);
+  w_.icmp_tokens_ = static_cast<uint32_t>(std::min(w_.icmp_tokens_ + since * rate, most));
+  w_.icmp_refilled_ = now_;
+  if (w_.icmp_tokens_ < 1000) return w_.counters_.icmp_errors_limited.add();
+  w_.icmp_tokens_ -= 1000;
+  if (nat64) return answer_error_ipv6(p, type, code, mtu);
+
+  rte_mbuf* m = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (m == nullptr) return w_.counters_.icmp_errors_limited.add();
+  const bool softwire = p.ip6 != nullptr;
+  const unsigned quoted = std::min<unsigned>(p.ip4->total_length.value(), kMaxIpv4Error - 28);
+  trim_to(m, 28 + quoted);
+  auto* ip = reinterpret_cast<net::Ipv4Header*>(bytes_of(m));
+  const net::Ipv4Address own = t_.interfaces[p.interface].ipv4;
+  *ip = net::Ipv4Header{};
+  ip->version_ihl = 0x45;
+  ip->tos = 0xc0;  // RFC 1812 §4.3.2.5: internetwork control
+  ip->total_length = net::Be16(static_cast<uint16_t>(28 + quoted));
+  ip->id = net::Be16(w_.next_id_++);
+  ip->ttl = 64;
+  ip->protocol = net::kIpIcmp;
+  ip->source = softwire ? kAftrInner : own.value() == 0 ? kDummy : own;
+  ip->destination = p.ip4->source;
+  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
+  auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
+  *icmp = net::IcmpHeader{};
+  icmp->type = type;
+  icmp->code = code;
+  icmp->set_word(std::min(mtu, 65535u));
+  std::memcpy(icmp->payload(), p.ip4, quoted);
+  icmp->checksum = net::Sum().add_bytes(icmp, 8 + quoted).checksum();
+  w_.counters_.icmp_errors_sent.add();
+  if (softwire) {
+    // A fresh mbuf has DPDK's whole headroom: there is room for the outer header.
+    if (!carriage::encapsulate(m, p.ip6->destination, p.ip6->source)) return drop(m, DropReason::no_buffer);
+  }
+  send(p.interface, m, softwire);
+}
+
+void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu) {
+  rte_mbuf* m = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (m == nullptr) return w_.counters_.icmp_errors_limited.add();
+  to_icmp6(&type, &code);
+  const unsigned size = static_cast<unsigned>(sizeof(net::Ipv6Header)) + p.ip6->payload_length.value();
+  const unsigned quoted = std::min(size, kMaxIpv6Error - 48);
+  trim_to(m, 48 + quoted);
+  auto* ip = reinterpret_cast<net::Ipv6Header*>(bytes_of(m));
+  *ip = net::Ipv6Header{};
+  ip->version_class_label = net::Be32(6u << 28);
+  ip->payload_length = net::Be16(static_cast<uint16_t>(8 + quoted));
+  ip->next_header = net::kIpIcmpv6;
+  ip->hop_limit = 64;
+  const ContextView& prefix = t_.contexts[p.internal.context];
+  const net::Ipv6Address own = t_.interfaces[p.interface].ipv6;
+  ip->source = own == net::Ipv6Address{} ? net::embed(prefix.address, prefix.length, kDummy) : own;
+  ip->destination = p.ip6->source;
+  auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
+  *icmp = net::IcmpHeader{};
+  icmp->type = type;
+  icmp->code = code;
+  icmp->set_word(mtu);
+  std::memcpy(icmp->payload(), p.ip6, quoted);
+  net::Sum sum;
+  sum.add(ip->source).add(ip->destination).add(ip->payload_length).add(net::Be16(net::kIpIcmpv6));
+  icmp->checksum = sum.add_bytes(icmp, 8 + quoted).checksum();
+  w_.counters_.icmp_errors_sent.add();
+  send(p.interface, m, true);
+}
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,239 @@
+#include "dataplane/port.h"
+
+#include <fmt/format.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+
+#include "dataplane/eal.h"
+#include "dataplane/worker.h"
+
+namespace culvert::dataplane {
+namespace {
+
+constexpr unsigned kRingSize = 2048;  ///< frames on their way to the owner of a transmit queue
+
+std::string reason(int result) { return rte_strerror(result < 0 ? -result : result); }
+
+/// Why a device of this kind is most likely not there.
+std::string remedy(const std::string& device) {
+  if (device.starts_with("net_af_packet")) {
+    return "iface= must name a network device of this namespace, and packet sockets need CAP_NET_RAW";
+  }
+  if (device.starts_with("net_tap")) return "it needs /dev/net/tun, CAP_NET_ADMIN and a name in iface= that is free";
+  if (device.starts_with("net_memif")) return "role= is server or client, socket= a path that can be made";
+  if (device.starts_with("net_pcap")) return "rx_pcap=, tx_pcap= name files, iface= a network device; do they exist?";
+  if (!is_pci(device)) return "a virtual device is written net_DRIVERnumber,key=value,…";
+  return "is the device bound to vfio-pci (dpdk-devbind.py --status), and its IOMMU group free?";
+}
+
+std::set<uint16_t> existing_ports() {
+  std::set<uint16_t> ports;
+  uint16_t id;
+  RTE_ETH_FOREACH_DEV(id) ports.insert(id);
+  return ports;
+}
+
+}  // namespace
+
+Port::Port(const Setup& setup) : Port(setup.device) {
+  probe();
+  configure(setup);
+}
+
+Port::~Port() {
+  stop();
+  if (id_ != RTE_MAX_ETHPORTS) rte_eth_dev_close(id_);
+  if (handle_ != nullptr) rte_dev_remove(handle_);
+  for (rte_ring* r : for_others_) rte_ring_free(r);
+}
+
+void Port::probe() {
+  // PCI devices that are allowed were probed when the EAL started; anything else appears now.
+  if (is_pci(device_)) {
+    rte_dev_iterator iterator;
+    uint16_t id;
+    RTE_ETH_FOREACH_MATCHING_DEV(id, device_.c_str(), &iterator) {
+      id_ = id;
+      rte_eth_iterator_cleanup(&iterator);
+      break;
+    }
+  }
+  if (id_ == RTE_MAX_ETHPORTS) {
+    const auto before = existing_ports();
+    const int result = rte_dev_probe(device_.c_str());
+    if (result < 0) {
+      throw std::runtime_error(fmt::format("device \"{}\" cannot be started: {}; {}", device_, reason(result),
+                                           remedy(device_)));
+    }
+    for (uint16_t id : existing_ports()) {
+      if (!before.contains(id)) {
+        id_ = id;
+        break;
+      }
+    }
+  }
+  rte_eth_dev_info info{};
+  if (id_ == RTE_MAX_ETHPORTS || rte_eth_dev_info_get(id_, &info) != 0) {
+    throw std::runtime_error(fmt::format("device \"{}\" is no Ethernet device for DPDK; {}", device_, remedy(device_)));
+  }
+  handle_ = info.device;
+  driver_ = info.driver_name;
+}
+
+void Port::configure(const Setup& setup) {
+  rte_eth_dev_info info{};
+  rte_eth_dev_info_get(id_, &info);
+  const auto frame_mtu = static_cast<uint16_t>(setup.mtu + setup.vlan_bytes);
+  if (info.max_mtu != 0 && frame_mtu > info.max_mtu) {
+    throw std::runtime_error(fmt::format("device \"{}\" carries at most {} bytes of packet{}; lower mtu {}", device_,
+                                         info.max_mtu - setup.vlan_bytes,
+                                         setup.vlan_bytes != 0 ? " behind a VLAN tag" : "", setup.mtu));
+  }
+  const unsigned asked = setup.queues == 0 ? setup.workers : std::min<unsigned>(setup.queues, setup.workers);
+  rx_queues_ = static_cast<uint16_t>(std::min<unsigned>(asked, std::max<unsigned>(info.max_rx_queues, 1)));
+  tx_queues_ = static_cast<uint16_t>(std::min<unsigned>(asked, std::max<unsigned>(info.max_tx_queues, 1)));
+  if (setup.tell && (rx_queues_ < setup.workers || tx_queues_ < setup.workers)) {
+    setup.tell(fmt::format("device \"{}\" has {} receive and {} transmit queues for {} workers{}: the others' packets "
+                           "go by ring", device_, rx_queues_, tx_queues_, setup.workers,
+                           asked < setup.workers ? " as configured" : ""));
+  }
+
+  rte_eth_conf conf{};
+  conf.rxmode.mtu = frame_mtu;
+  if (rx_queues_ > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IP) != 0) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
+  }
+  int result = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+  if (result != 0) {
+    throw std::runtime_error(fmt::format("device \"{}\" cannot be configured with {} receive and {} transmit queues "
+                                         "and an MTU of {}: {}", device_, rx_queues_, tx_queues_, setup.mtu,
+                                         reason(result)));
+  }
+  configure_queues(setup, info);
+
+  // Some drivers take the MTU from the configuration above, some only this way, some not at all.
+  result = rte_eth_dev_set_mtu(id_, frame_mtu);
+  if (result != 0 && result != -ENOTSUP && setup.tell) {
+    setup.tell(fmt::format("device \"{}\" keeps its own MTU instead of {}: {}", device_, frame_mtu, reason(result)));
+  }
+  mtu_ = setup.mtu;
+  rte_ether_addr mac{};
+  rte_eth_macaddr_get(id_, &mac);
+  std::memcpy(mac_.bytes.data(), mac.addr_bytes, 6);
+}
+
+void Port::configure_queues(const Setup& setup, const rte_eth_dev_info& info) {
+  rx_descriptors_ = setup.rx_descriptors;
+  tx_descriptors_ = setup.tx_descriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors_, &tx_descriptors_);
+  if (setup.tell && (rx_descriptors_ != setup.rx_descriptors || tx_descriptors_ != setup.tx_descriptors)) {
+    setup.tell(fmt::format("device \"{}\" takes {} receive and {} transmit descriptors instead of {} and {}", device_,
+                           rx_descriptors_, tx_descriptors_, setup.rx_descriptors, setup.tx_descriptors));
+  }
+  const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
+  const auto check = [&](int result, const char* which, unsigned queue, unsigned descriptors) {
+    if (result == 0) return;
+    throw std::runtime_error(fmt::format("device \"{}\": {} queue {} of {} descriptors cannot be made: {}", device_,
+                                         which, queue, descriptors, reason(result)));
+  };
+  for (uint16_t q = 0; q < rx_queues_; ++q) {
+    check(rte_eth_rx_queue_setup(id_, q, rx_descriptors_, socket, &info.default_rxconf, setup.buffers), "receive", q,
+          rx_descriptors_);
+  }
+  for (uint16_t q = 0; q < tx_queues_; ++q) {
+    check(rte_eth_tx_queue_setup(id_, q, tx_descriptors_, socket, &info.default_txconf), "transmit", q,
+          tx_descriptors_);
+  }
+  if (tx_queues_ >= setup.workers) return;
+  for (uint16_t q = 0; q < tx_queues_; ++q) {
+    const std::string name = fmt::format("tx-{}-{}", id_, q);
+    rte_ring* ring = rte_ring_create(name.c_str(), kRingSize, SOCKET_ID_ANY, RING_F_SC_DEQ);
+    if (ring == nullptr) {
+      throw std::runtime_error(fmt::format("device \"{}\": no memory for a ring of {} frames: {}", device_, kRingSize,
+                                           rte_strerror(rte_errno)));
+    }
+    for_others_.push_back(ring);
+  }
+}
+
+void Port::start() {
+  if (int result = rte_eth_dev_start(id_); result != 0) {
+    throw std::runtime_error(fmt::format("device \"{}\" does not start: {}; {}", device_, reason(result),
+                                         remedy(device_)));
+  }
+  running_ = true;
+  // Neighbour discovery comes by multicast (RFC 4861 §7.2). Who cannot filter for it must let all through.
+  if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
+  rte_eth_dev_set_link_up(id_);
+}
+
+void Port::stop() {
+  if (!running_) return;
+  running_ = false;
+  std::array<rte_mbuf*, kBurst> frames;
+  for (rte_ring* r : for_others_) {
+    while (const unsigned n = rte_ring_dequeue_burst(r, reinterpret_cast<void**>(frames.data()), kBurst, nullptr)) {
+      std::for_each_n(frames.begin(), n, free_packet);
+    }
+  }
+  rte_eth_dev_stop(id_);
+}
+
+Port::Link Port::link() const {
+  rte_eth_link link{};
+  if (rte_eth_link_get_nowait(id_, &link) != 0) return {};
+  Link result;
+  result.up = link.link_status == RTE_ETH_LINK_UP;
+  result.mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+  result.full_duplex = link.link_duplex == RTE_ETH_LINK_FULL_DUPLEX;
+  return result;
+}
+
+rte_eth_stats Port::stats() const {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(id_, &stats) != 0) stats = {};
+  return stats;
+}
+
+std::vector<std::pair<std::string, uint64_t>> Port::xstats() const {
+  const int n = rte_eth_xstats_get_names(id_, nullptr, 0);
+  if (n <= 0) return {};
+  std::vector<rte_eth_xstat_name> names(static_cast<size_t>(n));
+  std::vector<rte_eth_xstat> values(static_cast<size_t>(n));
+  if (rte_eth_xstats_get_names(id_, names.data(), static_cast<unsigned>(n)) != n ||
+      rte_eth_xstats_get(id_, values.data(), static_cast<unsigned>(n)) != n) {
+    return {};
+  }
+  std::vector<std::pair<std::string, uint64_t>> result;
+  for (const auto& v : values) {
+    if (v.id < names.size()) result.emplace_back(names[v.id].name, v.value);
+  }
+  return result;
+}
+
+unsigned Port::send(unsigned worker, rte_mbuf** frames, unsigned count) {
+  if (worker < tx_queues_) {
+    return rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames, static_cast<uint16_t>(count));
+  }
+  return rte_ring_mp_enqueue_burst(for_others_[worker % tx_queues_], reinterpret_cast<void**>(frames), count, nullptr);
+}
+
+unsigned Port::send_for_others(unsigned worker, unsigned& dropped) {
+  if (worker >= for_others_.size()) return 0;
+  std::array<rte_mbuf*, kBurst> frames;
+  const unsigned n = rte_ring_sc_dequeue_burst(for_others_[worker], reinterpret_cast<void**>(frames.data()), kBurst, nullptr);
+  const unsigned sent = n == 0 ? 0 : rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames.data(), static_cast<uint16_t>(n));
+  for (unsigned i = sent; i < n; ++i) free_packet(frames[i]);
+  dropped += n - sent;
+  return n;
+}
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,93 @@
+#include "dataplane/worker.h"
+
+#include <rte_errno.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "dataplane/pipeline.h"
+
+namespace culvert::dataplane {
+namespace {
+
+/// A ring in plain memory: DPDK's own allocator would tie workers to an EAL with memory to spare.
+rte_ring* make_ring(unsigned size, unsigned flags) {
+  const ssize_t bytes = rte_ring_get_memsize(size);
+  void* memory = bytes < 0 ? nullptr : std::aligned_alloc(64, (static_cast<size_t>(bytes) + 63) & ~size_t{63});
+  auto* ring = static_cast<rte_ring*>(memory);
+  if (ring == nullptr || rte_ring_init(ring, "culvert", size, flags) != 0) {
+    std::free(memory);
+    throw std::runtime_error("no memory for the rings between workers");
+  }
+  return ring;
+}
+
+void drain(rte_ring* ring) {
+  void* m;
+  while (rte_ring_dequeue(ring, &m) == 0) free_packet(static_cast<rte_mbuf*>(m));
+  std::free(ring);
+}
+
+}  // namespace
+
+Fabric::Fabric(unsigned workers, uint32_t ring_size, rte_mempool* buffer_pool) : buffers(buffer_pool) {
+  for (unsigned i = 0; i < workers; i++) to_worker.push_back(make_ring(ring_size, RING_F_SC_DEQ));
+  to_kernel = make_ring(ring_size, RING_F_SC_DEQ);
+}
+
+Fabric::~Fabric() {
+  for (rte_ring* r : to_worker) drain(r);
+  drain(to_kernel);
+}
+
+Worker::Worker(const BindingSetup& setup, Fabric& fabric)
+    : self_(setup.self), fabric_(fabric), binding_(setup, counters_), tasks_(make_ring(1024, RING_F_SC_DEQ)),
+      random_(setup.seed ^ 0x5bd1e995) {
+  next_id_ = static_cast<uint16_t>(random_.next());
+}
+
+Worker::~Worker() {
+  void* task;
+  while (rte_ring_dequeue(tasks_, &task) == 0) delete static_cast<Task*>(task);
+  std::free(tasks_);
+}
+
+void Worker::receive(uint16_t port, rte_mbuf** frames, unsigned count, Millis now) {
+  const Tables& tables = *fabric_.tables.load(std::memory_order_acquire);
+  Pipeline pipeline(*this, tables, now);
+  for (unsigned i = 0; i < count; i++) pipeline.take_frame(frames[i], port);
+  pipeline.run();
+  counters_.bursts.add();
+}
+
+unsigned Worker::poll(Millis now) {
+  const Tables& tables = *fabric_.tables.load(std::memory_order_acquire);
+  counters_.polls.add();
+  void* packets[kBurst];
+  const unsigned count = rte_ring_dequeue_burst(fabric_.to_worker[self_], packets, kBurst, nullptr);
+  if (count != 0) {
+    Pipeline pipeline(*this, tables, now);
+    for (unsigned i = 0; i < count; i++) {
+      auto* m = static_cast<rte_mbuf*>(packets[i]);
+      if (Mark::of(m).handed_over) counters_.handover_received.add();
+      pipeline.take_marked(m);
+    }
+    pipeline.run();
+  }
+  void* task;
+  while (rte_ring_dequeue(tasks_, &task) == 0) {
+    std::unique_ptr<Task> owned(static_cast<Task*>(task));
+    (*owned)(*this, tables, now);
+    pending_.fetch_sub(1, std::memory_order_release);
+  }
+  binding_.sweep(tables, now);
+  return count;
+}
+
+void Worker::post(Task task) {
+  auto* owned = new Task(std::move(task));
+  pending_.fetch_add(1, std::memory_order_relaxed);
+  while (rte_ring_enqueue(tasks_, owned) != 0) rte_pause();
+}
+
+}  // namespace culvert::dataplane

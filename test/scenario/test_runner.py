@@ -1,0 +1,327 @@
+#!/usr/bin/python3
+"""Tests of the scenario runner itself: the language, the dissector, and how failures are told.
+
+The box is played by a toy NAT44 of a few lines (this file with --toy as its first argument), which can be asked to
+misbehave: TOY=wrong-port and so on.
+"""
+
+import ipaddress
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+from lib import codec, replay, verify  # noqa: E402
+from lib.language import Layer, LanguageError, parse_packet, render, substitute, symbols_of  # noqa: E402
+from lib.match import Mismatch, match_packet  # noqa: E402
+from lib.scenario import _expand, _lines  # noqa: E402
+
+EXTERNAL = ipaddress.IPv4Address("203.0.113.1")
+
+
+def toy(argv):
+    """A NAT44 for UDP: enough of `culvert replay` to try the runner with."""
+    option = dict(zip(argv, argv[1:]))
+    misbehaviour = os.environ.get("TOY", "")
+    dice = random.Random(None if misbehaviour == "random" else int(option["--seed"]))
+    frames = []
+    for side in ("inside", "outside"):
+        frames += [(t, side, d) for t, d in replay.read_capture(option[f"--{side}"], "ethernet")]
+    mappings, drops, out, log = {}, {}, {"inside": [], "outside": []}, ""
+    for time, side, data in sorted(frames, key=lambda f: f[0]):
+        layers = codec.dissect_frame(data, "ethernet")[1:]
+        if codec.errors_of(layers):
+            drops["malformed-ipv4"] = drops.get("malformed-ipv4", 0) + 1
+            continue
+        ip, udp = layers[0].fields, layers[1].fields
+        ip["ttl"] -= 1
+        if side == "inside":
+            inner = (ip["src"], udp["sport"])
+            if inner not in mappings:
+                mappings[inner] = dice.randrange(1024, 1536)
+                log += "2023-11-14T22:13:20.000Z block-allocated subscriber=%s external=%s ports=1024-1535\n" % (
+                    ip["src"], EXTERNAL)
+            ip["src"], udp["sport"] = EXTERNAL, mappings[inner] + (misbehaviour == "wrong-port" and time > 0)
+        else:
+            inner = next((i for i, p in mappings.items() if p == udp["dport"]), None)
+            if inner is None:
+                drops["no-mapping"] = drops.get("no-mapping", 0) + 1
+                continue
+            ip["dst"], udp["dport"] = inner
+        for layer in layers:
+            for name in ("checksum", "len", "ihl", "proto", "dscp", "ecn"):
+                layer.fields.pop(name, None)
+        other = "outside" if side == "inside" else "inside"
+        mac = {"inside": "02:00:00:00:01:fe", "outside": "02:00:00:00:02:fe"}[other]
+        if misbehaviour == "bad-checksum":
+            layers[1].fields["bad-checksum"] = True
+        frame = codec.build([Layer("eth", {"src": "02:00:00:00:00:01", "dst": mac})] + layers)
+        if misbehaviour != "silent":
+            out[other].append((time, frame, len(frame)))
+        if misbehaviour == "double":
+            out[other].append((time, frame, len(frame)))
+    for side in out:
+        replay.write_capture(option[f"--write-{side}"], out[side], "ethernet")
+    Path(option["--block-log"]).write_text(log)
+    print(json.dumps({"drops": drops, "mappings": len(mappings), "blocks": len(mappings)}))
+
+
+def frame(text, link="raw"):
+    return codec.build_frame(parse_packet(text), link)[0]
+
+
+def dissected(text, link="raw"):
+    return codec.dissect_frame(frame(text, link), link)
+
+
+class Language(unittest.TestCase):
+    PACKETS = [
+        'ip 192.168.1.10 > 198.51.100.1 ttl=63 id=7 / udp 5000 > 53 / "hello"',
+        "ip 192.168.1.10 > 198.51.100.1 ttl=63 tos=0xb8 df / tcp 5000 > 80 SA seq=7 ack=9 mss=1460 / len=100",
+        "ip 192.0.2.1 > 198.51.100.1 ttl=9 opts=94040000 / icmp echo-request id=7 seq=2 / hex:00ff",
+        "ip 192.0.2.1 > 198.51.100.1 / icmp dest-unreach code=4 mtu=1400 / [ip 198.51.100.1 > 192.0.2.1 / udp 1 > 2 / len=20]",
+        "ip6 2001:db8::1 > 2001:db8::2 hl=5 tc=0xb8 flow=0x12345 / tcp 1 > 2 R",
+        "ip6 2001:db8::1 > 2001:db8::2 / dstopts encap-limit=4 / ip 10.0.0.1 > 198.51.100.1 / udp 1 > 2 / len=1",
+        "ip6 2001:db8::1 > 2001:db8::2 / icmp6 packet-too-big mtu=1280 / [ip6 2001:db8::2 > 2001:db8::1 / tcp 1 > 2 A]",
+        "ip6 2001:db8::1 > 2001:db8::2 / icmp6 echo-reply id=3 / len=8",
+    ]
+
+    def test_what_is_built_is_dissected_without_errors_and_matches(self):
+        for text in self.PACKETS:
+            with self.subTest(text):
+                layers = parse_packet(text)
+                for hop in [x for x in layers if x.kind in ("ip", "ip6")]:
+                    hop.fields.setdefault("ttl" if hop.kind == "ip" else "hl", 64)
+                got = dissected(text)
+                self.assertEqual(codec.errors_of(got), [])
+                match_packet(layers, got, {})
+
+    def test_scapy_agrees_with_what_is_built(self):
+        for text in self.PACKETS:
+            self.assertIsNone(verify.disagreement(frame(text), "raw"), text)
+            self.assertIsNone(verify.disagreement(frame("eth 02:00:00:00:00:01 > 02:00:00:00:00:02 / " + text, "ethernet"),
+                                                  "ethernet"), text)
+
+    def test_scapy_and_the_dissector_see_every_flipped_byte_that_a_checksum_covers(self):
+        for text in self.PACKETS[:3] + self.PACKETS[4:5]:
+            whole = frame(text)
+            for at in range(len(whole)):
+                if text.startswith("ip6") and at < 8:
+                    continue  # no checksum covers the hop limit and the traffic class
+                broken = whole[:at] + bytes((whole[at] ^ 0x04,)) + whole[at + 1:]
+                self.assertTrue(codec.errors_of(codec.dissect_frame(broken, "raw")) or at == 9, f"{text} byte {at}")
+                self.assertIsNotNone(verify.disagreement(broken, "raw"), f"{text} byte {at}")
+
+    def test_every_lie_is_found(self):
+        ip = "ip 10.0.0.1 > 10.0.0.2"
+        for text, error in {
+            f"{ip} bad-checksum / udp 1 > 2": "header checksum",
+            f"{ip} len=60 / udp 1 > 2": "total length",
+            f"{ip} len=24 / udp 1 > 2": "behind the end",
+            f"{ip} len=16 / udp 1 > 2": "total length",
+            f"{ip} ihl=4 / udp 1 > 2": "cut short",
+            f"{ip} ihl=15 / udp 1 > 2": "cut short",
+            f"{ip} version=5 / udp 1 > 2": "version",
+            f"{ip} / udp 1 > 2 len=9": "length field",
+            f"{ip} / udp 1 > 2 len=7": "length field",
+            f"{ip} / udp 1 > 2 bad-checksum": "checksum",
+            f"{ip} / tcp 1 > 2 S offset=4": "data offset",
+            f"{ip} / tcp 1 > 2 S offset=6": "data offset",
+            f"{ip} / tcp 1 > 2 S / cut=1": "total length",
+            f"{ip} / udp 1 > 2 / pad=1": "behind the end",
+            f"{ip} / icmp echo-request bad-checksum": "checksum",
+            "ip6 ::1 > ::2 plen=3 / udp 1 > 2": "cut short",
+            "ip6 ::1 > ::2 / udp 1 > 2 checksum=0": "no checksum over IPv6",
+            f"{ip} / icmp time-exceeded / [ip 10.0.0.2 > 10.0.0.1 bad-checksum / udp 1 > 2]": "header checksum",
+            f"{ip} / icmp time-exceeded / [ip 10.0.0.2 > 10.0.0.1 / udp 1 > 2 bad-checksum]": "checksum",
+        }.items():
+            link = "ethernet" if "version" in text else "raw"
+            self.assertIn(error, "; ".join(codec.errors_of(dissected(text, link))), text)
+
+    def test_render_and_parse_are_each_others_inverse(self):
+        for text in self.PACKETS:
+            once = render(dissected(text))
+            self.assertEqual(render(dissected(once)), once)
+
+    def test_rfc6052_section_2_4_examples(self):
+        for prefix, address in {"2001:db8::/32": "2001:db8:c000:221::", "2001:db8:100::/40": "2001:db8:1c0:2:21::",
+                                "2001:db8:122::/48": "2001:db8:122:c000:2:2100::",
+                                "2001:db8:122:300::/56": "2001:db8:122:3c0:0:221::",
+                                "2001:db8:122:344::/64": "2001:db8:122:344:c0:2:2100::",
+                                "2001:db8:122:344::/96": "2001:db8:122:344::192.0.2.33"}.items():
+            packet = parse_packet(f"ip6 {prefix}+192.0.2.33 > {prefix}+$E")
+            self.assertEqual(packet[0].fields["src"], ipaddress.IPv6Address(address))
+            self.assertEqual(substitute(packet, {"E": ipaddress.IPv4Address("192.0.2.33")})[0].fields["dst"],
+                             ipaddress.IPv6Address(address))
+            self.assertEqual(match_packet(packet, dissected(f"ip6 {address} > {address} hl=63"), {}),
+                             {"E": ipaddress.IPv4Address("192.0.2.33")})
+
+    def test_mistakes_are_named(self):
+        for text, error in {"up 1 > 2": "unknown layer", "ip 1.2.3 > 4.5.6.7": "1.2.3", "udp 1": "SOURCE > DEST",
+                            "ip 10.0.0.1 > 10.0.0.2 tll=3": "no field 'tll'", "udp 1 > x": "'x' is not a number",
+                            'udp 1 > 2 / "a': "not closed", "[ip 10.0.0.1 > 10.0.0.2]": "behind icmp",
+                            "icmp ping": "unknown type", "ip6 ::/33+1.2.3.4 > ::1": "RFC 6052"}.items():
+            with self.assertRaises(LanguageError) as raised:
+                parse_packet(text)
+            self.assertIn(error, str(raised.exception))
+
+    def test_loops(self):
+        lines = list(_expand(_lines("for i in 0..1\nfor j in i..1\n{i * 2 + j}.0 x # comment\nend\nend\na \\\n b")))
+        self.assertEqual([x for _, x in lines], ["0.0 x", "1.0 x", "3.0 x", "a b"])
+
+    def test_symbols_in_order(self):
+        self.assertEqual(symbols_of(parse_packet("ip $E > 10.0.0.1 / icmp dest-unreach / [ip $F > $E / udp $P > $E]")),
+                         ["E", "F", "P"])
+
+
+class Matching(unittest.TestCase):
+    def differences(self, expected, got):
+        try:
+            match_packet(parse_packet(expected), dissected(got), {})
+            return ""
+        except Mismatch as m:
+            return str(m)
+
+    def test_defaults(self):
+        ip = "ip 10.0.0.1 > 10.0.0.2"
+        for expected, got, difference in [
+            (f"{ip} / udp 1 > 2", f"{ip} ttl=63 / udp 1 > 2", ""),
+            (f"{ip} / udp 1 > 2", f"{ip} ttl=64 / udp 1 > 2", "ttl is 64, should be 63"),
+            (f"{ip} ttl=* / udp 1 > 2", f"{ip} ttl=64 / udp 1 > 2", ""),
+            (f"{ip} / udp 1 > 2", f"{ip} ttl=63 tos=4 / udp 1 > 2", ""),
+            (f"{ip} tos=0 / udp 1 > 2", f"{ip} ttl=63 tos=4 / udp 1 > 2", "tos is 4"),
+            (f"{ip} no-df / udp 1 > 2", f"{ip} ttl=63 df / udp 1 > 2", "df is True"),
+            (f"{ip} / udp 1 > 2", f"{ip} ttl=63 / udp 1 > 2 checksum=0", "no checksum"),
+            (f"{ip} / udp 1 > 2 checksum=0", f"{ip} ttl=63 / udp 1 > 2", "checksum is"),
+            (f"{ip} / udp 1 > 2", f'{ip} ttl=63 / udp 1 > 2 / "x"', "layers are"),
+            (f"{ip} / udp 1 > 2 / ...", f'{ip} ttl=63 / udp 1 > 2 / "x"', ""),
+            (f'{ip} / udp 1 > 2 / "y"', f'{ip} ttl=63 / udp 1 > 2 / "x"', "'x', should be 'y'"),
+            (f"{ip} / tcp 1 > 2 S", f"{ip} ttl=63 / tcp 1 > 2 SA", "flags is 18"),
+            (f"{ip} / tcp 1 > 2 S", f"{ip} ttl=63 / tcp 1 > 2 S seq=3", "seq is 3"),
+            (f"{ip} / icmp dest-unreach", f"{ip} ttl=63 / icmp dest-unreach code=3 / [{ip} / udp 1 > 2]", "code is 3"),
+            (f"{ip} / icmp dest-unreach code=3 / [{ip} / udp 1 > 2]",
+             f"{ip} ttl=63 / icmp dest-unreach code=3 / [{ip} ttl=7 / udp 1 > 2 / len=30 / cut=30]", ""),
+            (f"{ip} / icmp dest-unreach code=3 / [{ip} / udp 1 > 2]",
+             f"{ip} ttl=63 / icmp dest-unreach code=3 / [{ip} / udp 1 > 3]", "dport is 3"),
+            (f"ip6 ::1 > ::2 / {ip} / udp 1 > 2", f"ip6 ::1 > ::2 hl=9 / {ip} ttl=63 / udp 1 > 2", ""),
+            (f"{ip} / udp $P > $P", f"{ip} ttl=63 / udp 1 > 2", "$P was 1 before"),
+        ]:
+            found = self.differences(expected, got)
+            self.assertTrue((difference in found) if difference else not found, f"{expected} | {got}: {found!r}")
+
+
+class Runs(unittest.TestCase):
+    """Whole runs of run.py with the toy."""
+    GOOD = """
+        config toy
+        0 inside> ip 10.0.0.1 > 198.51.100.1 / udp 5000 > 53 / "hello"
+        0 >outside ip $E > 198.51.100.1 / udp $P > 53 / "hello"
+        1 outside> ip 198.51.100.1 > $E / udp 53 > $P / "answer"
+        1 >inside ip 198.51.100.1 > 10.0.0.1 / udp 53 > 5000 / "answer"
+        2 inside> ip 10.0.0.2 > 198.51.100.1 / udp 5000 > 53
+        2 >outside ip $E > 198.51.100.1 / udp $Q > 53
+        2 mappings 2
+        3 outside> ip 198.51.100.1 > $E / udp 53 > $Q
+        3 >inside ip 198.51.100.1 > 10.0.0.2 / udp 53 > 5000
+        4 outside> ip 198.51.100.1 > $E / udp 53 > 9
+        nothing
+        drops no-mapping 1
+        mappings 2
+        log block-allocated subscriber=10.0.0.1 external=$E ports=has:$P
+        log block-allocated subscriber=10.0.0.2 external=$E ports=$first-$last
+        $P in 1024-1535
+        $P != $Q
+        $Q in block of $P size 512
+        $E in 203.0.113.0/24
+        $first == 1024
+        """
+
+    def run_scenario(self, text, misbehaviour="", *options):
+        with tempfile.TemporaryDirectory() as directory:
+            at = Path(directory)
+            (at / "s.scn").write_text(text)
+            (at / "toy.yaml").write_text("interfaces:\n"
+                                         "- {role: inside, next-hop-ipv4: '02:00:00:00:01:fe'}\n"
+                                         "- {role: outside, next-hop-ipv4: '02:00:00:00:02:fe'}\n")
+            done = subprocess.run([sys.executable, HERE / "run.py", "--culvert", f"{sys.executable} {__file__} --toy",
+                                   "--workers", "1", "--scenarios", at, "--conf", at, *options], check=False,
+                                  capture_output=True, text=True, env={**os.environ, "TOY": misbehaviour})
+            return done.returncode, done.stdout + done.stderr
+
+    def expect(self, text, code, *parts, misbehaviour="", options=()):
+        got, output = self.run_scenario(text, misbehaviour, *options)
+        self.assertEqual(got, code, output)
+        for part in parts:
+            self.assertRegex(output, part)
+
+    def test_passes(self):
+        self.expect(self.GOOD, 0, r"passed  s\n", r"passed=1 failed=0\n$", options=("--twice",))
+
+    def test_a_wrong_port_is_shown_in_both_lines(self):
+        text = self.GOOD.replace("10.0.0.1 / udp 53 > 5000", "10.0.0.1 / udp 53 > 5001")
+        self.expect(text, 1, r"line 6: not the expected packet\n"
+                    r" +expected 1 >inside ip 198.51.100.1 > 10.0.0.1 / udp 53 > 5001 / \"answer\"\n"
+                    r" +got      1 >inside ip 198.51.100.1 > 10.0.0.1 ttl=63 / udp 53 > 5000 / \"answer\"\n"
+                    r" +- udp dport is 5000, should be 5001", "passed=0 failed=1")
+
+    def test_a_packet_that_does_not_come(self):
+        self.expect(self.GOOD, 1, r"line 4: nothing came\n +expected 0 >outside", misbehaviour="silent")
+
+    def test_a_packet_too_many(self):
+        self.expect(self.GOOD, 1, r"not expected\n +got      0 >outside ip 203", misbehaviour="double")
+
+    def test_a_wrong_checksum_is_seen_by_us_and_by_scapy(self):
+        self.expect(self.GOOD, 1, "udp: checksum is wrong", "scapy would write", misbehaviour="bad-checksum")
+
+    def test_a_box_that_is_not_deterministic(self):
+        self.expect(self.GOOD, 1, "not deterministic", misbehaviour="random")
+
+    def test_a_symbol_keeps_its_value(self):
+        text = """config toy
+            0 inside> ip 10.0.0.1 > 198.51.100.1 / udp 5000 > 53
+            0 >outside ip $E > 198.51.100.1 / udp $P > 53
+            1 inside> ip 10.0.0.1 > 198.51.100.2 / udp 5000 > 53
+            1 >outside ip $E > 198.51.100.2 / udp $P > 53"""
+        self.expect(text, 0)
+        self.expect(text, 1, r"udp sport is \d+, but \$P was \d+ before", misbehaviour="wrong-port")
+
+    def test_counts_constraints_and_records(self):
+        for old, new, message in [
+            ("drops no-mapping 1", "", "1 packets dropped as no-mapping, which no `drops` line"),
+            ("drops no-mapping 1", "drops no-mapping 2", "drops no-mapping 2, but it is 1"),
+            ("2 mappings 2", "2 mappings 3", "line 9: 2 mappings 3, but it is 2"),
+            ("        mappings 2", "        mappings 3", "mappings 3, but it is 2"),
+            ("$P in 1024", "$P in 1536", r"does not hold \(\$P=\d+\)"),
+            ("$first ==", "$second ==", "never bound"),
+            ("subscriber=10.0.0.2", "subscriber=10.0.0.3", "log record differs: subscriber=10.0.0.2"),
+            ("log block-allocated subscriber=10.0.0.2 external=$E ports=$first-$last", "", "record that was not expected"),
+            ("log block-allocated subscriber=10.0.0.1", "log block-released subscriber=10.0.0.1",
+             "a block-allocated record"),
+            (" > $E / udp 53 > 9", " > $X / udp 53 > 9", r"\$X is not bound"),
+        ]:
+            self.assertIn(old, self.GOOD)
+            self.expect(self.GOOD.replace(old, new), 1, message)
+
+    def test_mistakes_in_a_scenario_name_file_and_line(self):
+        for text, message in [("0 inside> ip 1.2.3.4 > 1.2.3.5", "names no configuration"),
+                              ("config toy\n1 inside> ip x > 1.2.3.5", r"s.scn:2: .*'x'"),
+                              ("config toy\n1 inside> ip 1.2.3.4 > 1.2.3.5\n0 inside> ip 1.2.3.4 > 1.2.3.5",
+                               "s.scn:3: time runs backwards"),
+                              ("config toy\nconfog toy", "s.scn:2: 'confog' is no statement"),
+                              ("config nix", "s.scn:1: "),
+                              ("config toy\n$P is 3", "s.scn:2: a constraint is one of")]:
+            self.expect(text, 2, message)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--toy"]:
+        toy(sys.argv[3:])
+    else:
+        unittest.main()
