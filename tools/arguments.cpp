@@ -11,14 +11,15 @@ constexpr char kDefaultSocket[] = "/run/culvert/control.sock";
 
 struct Filter {
   const char* name;
+  const char* value;
   const char* meaning;
 };
 constexpr Filter kFilters[] = {
-    {"subscriber", "ADDR or PREFIX: the subscriber with this address, or all in this prefix"},
-    {"external", "ADDR[:PORT]: this external address, or endpoint"},
-    {"internal", "ADDR[:PORT] or [ADDR]:PORT: this internal address, or endpoint"},
-    {"protocol", "udp, tcp or icmp"},
-    {"instance", "NAME: only this instance of the configuration"},
+    {"subscriber", "ADDR|PREFIX", "the subscriber with this address, or all in this prefix"},
+    {"external", "ADDR[:PORT]", "this external address, or endpoint"},
+    {"internal", "ADDR[:PORT]", "this internal address, or endpoint; [ADDR]:PORT for IPv6"},
+    {"protocol", "NAME", "udp, tcp or icmp"},
+    {"instance", "NAME", "only this instance of the configuration"},
 };
 
 std::string default_socket() {
@@ -45,7 +46,7 @@ int run_command(CommandLine line, int argc, char** argv, const std::function<int
     constexpr int kStyle = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
     po::store(po::command_line_parser(argc, argv).options(all).positional(positions).style(kStyle).run(), given);
     if (given.contains("help")) {
-      std::cout << "culvert " << line.name << " — " << line.help << '\n' << line.options;
+      std::cout << "culvert " << line.name << ": " << line.help << '\n' << line.options;
       return 0;
     }
     return body(given);
@@ -62,19 +63,19 @@ int run_command(CommandLine line, int argc, char** argv, const std::function<int
 }
 
 void add_client_options(po::options_description& options) {
-  options.add_options()                                             //
-      ("socket", po::value<std::string>()->default_value(default_socket()),
-       "PATH of culvertd's control socket; also $CULVERT_SOCKET")   //
+  options.add_options()  //
+      ("socket", po::value<std::string>()->value_name("PATH")->default_value(default_socket()),
+       "culvertd's control socket; also $CULVERT_SOCKET")  //
       ("json", "print JSON, one object a line");
 }
 
 void add_filter_options(po::options_description& options, std::initializer_list<std::string_view> names) {
   for (const Filter& f : kFilters) {
     if (std::find(names.begin(), names.end(), f.name) == names.end()) continue;
-    options.add_options()(f.name, po::value<std::string>(), f.meaning);
+    options.add_options()(f.name, po::value<std::string>()->value_name(f.value), f.meaning);
   }
   if (std::find(names.begin(), names.end(), "limit") != names.end()) {
-    options.add_options()("limit", po::value<uint64_t>(), "N: no more than N rows");
+    options.add_options()("limit", po::value<uint64_t>()->value_name("N"), "no more than N rows");
   }
 }
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace culvert::tools {
 
@@ -20,9 +21,9 @@ struct UsageError : std::runtime_error {
 
 /// What a subcommand is: its name as typed, its help, its options (without --help) and words without a dash.
 struct CommandLine {
-  std::string name;      ///< "mappings", "config check"
-  std::string_view help; ///< shown before the list of options
-  po::options_description options{"Options"};
+  std::string name;       ///< "mappings"
+  std::string_view help;  ///< shown before the list of options
+  po::options_description options{"Options", 110};
   std::vector<std::string> words;  ///< names of what may be given without a dash, in order
 };
 

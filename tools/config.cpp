@@ -1,15 +1,11 @@
 /// `culvert config`: looks at a configuration file, without a running box.
 
-#include "config/config.h"
-
-#include <fmt/format.h>
-
 #include <iostream>
-#include <variant>
 
 #include "arguments.h"
 #include "commands.h"
 #include "config/load.h"
+#include "config_check.h"
 
 namespace culvert::tools {
 namespace {
@@ -28,27 +24,11 @@ Example: completion and checks in an editor that knows yaml-language-server
   sed -i '1i # yaml-language-server: $schema=culvert.schema.json' culvert.yaml
 )";
 
-int check(const std::string& path) {
-  const auto loaded = config::load_file(path);
-  if (const auto* problems = std::get_if<config::Problems>(&loaded)) {
-    for (const config::Problem& p : *problems) std::cerr << p.text() << '\n';
-    return 2;
-  }
-  const auto& config = std::get<config::Config>(loaded);
-  size_t pools = 0;
-  for (const config::Instance& i : config.instances) pools += i.pools.size();
-  const auto plural = [](size_t n, std::string_view noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); };
-  std::cout << fmt::format("{}: ok, {}, {}, {}, {}\n", path, plural(config.workers, "worker"),
-                           plural(config.interfaces.size(), "interface"), plural(config.instances.size(), "instance"),
-                           plural(pools, "pool"));
-  return 0;
-}
-
 int run(const po::variables_map& given) {
   const std::string what = given.contains("what") ? given["what"].as<std::string>() : "";
   if (what == "check") {
     if (!given.contains("file")) throw UsageError("check needs the FILE");
-    return check(given["file"].as<std::string>());
+    return check_config(given["file"].as<std::string>(), std::cout, std::cerr);
   }
   if (what != "schema" && what != "reference") {
     throw UsageError(what.empty() ? "check, schema or reference is needed"

@@ -6,7 +6,7 @@
 namespace culvert::tools {
 namespace {
 
-constexpr std::string_view kHelp = R"(mappings: internal endpoints and their external ones
+constexpr std::string_view kHelp = R"(internal endpoints and their external ones
 
   culvert mappings [--subscriber ADDR|PREFIX] [--external ADDR[:PORT]] [--internal ADDR[:PORT]]
                    [--protocol udp|tcp|icmp] [--instance NAME] [--limit N] [--json]

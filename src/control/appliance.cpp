@@ -167,21 +167,21 @@ void Appliance::start_workers(const Options& options) {
 }
 
 void Appliance::stop_workers() {
-  using Clock = std::chrono::steady_clock;
+  using Steady = std::chrono::steady_clock;
   if (launched_ == 0) return;
   for (auto& loop : loops_) loop->stop_receiving = true;
   const auto moved = [this] {
     return std::accumulate(loops_.begin(), loops_.end(), uint64_t{0},
                            [](uint64_t sum, const auto& loop) { return sum + loop->moved.load(); });
   };
-  const auto began = Clock::now();
+  const auto began = Steady::now();
   auto changed = began;
-  for (uint64_t last = moved(); Clock::now() - changed < kDrainQuiet && Clock::now() - began < kDrainAtMost;) {
+  for (uint64_t last = moved(); Steady::now() - changed < kDrainQuiet && Steady::now() - began < kDrainAtMost;) {
     std::this_thread::sleep_for(1ms);
     if (exception_path_) exception_path_->deliver();
     if (const uint64_t n = moved(); n != last) {
       last = n;
-      changed = Clock::now();
+      changed = Steady::now();
     }
   }
   for (auto& loop : loops_) loop->stop = true;

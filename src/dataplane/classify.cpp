@@ -143,23 +143,22 @@ void Pipeline::open_nat64(Packet& p, Context context) {
   p.carriage = Carriage::nat64;
   p.internal.ipv6 = p.ip6->source;
   p.internal.context = context;
-  p.remote.address = net::extract(p.ip6->destination, t_.contexts[context].length);
+  const ContextView& prefix = t_.contexts[context];
+  p.remote.address = net::extract(p.ip6->destination, prefix.length);
+  // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
+  if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);
   p.l4 = bytes_of(p.m) + at;
   p.l4_length = static_cast<uint16_t>(p.m->data_len - at);
   to_lane(p, next);
 }
 
 void Pipeline::to_lane(Packet& p, uint8_t protocol) {
+  if (net::is_martian(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);
   DropReason why;
   switch (parse_transport<true>(p, protocol, &why)) {
     case Transport::refused: return drop(p, why);
     case Transport::icmp_error: return icmp_error_from_inside(p);
     case Transport::flow: break;
-  }
-  const uint8_t hops = p.ip4 != nullptr ? p.ip4->ttl : p.ip6->hop_limit;
-  if (hops <= 1) [[unlikely]] {  // RFC 1812 §5.3.1, RFC 8200 §3
-    answer_error(p, net::kIcmpTimeExceeded, 0);
-    return drop(p, DropReason::ttl_expired);
   }
   if (p.carriage == Carriage::nat64 && p.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
     return drop(p, DropReason::udp_zero_checksum);
@@ -177,6 +176,7 @@ void Pipeline::from_outside(Packet& p) {
   if (t_.is_own(to)) return punt(p);
   p.external.address = to;
   p.remote.address = p.ip4->source;
+  if (net::is_martian(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);
   DropReason why;
   switch (parse_transport<false>(p, p.ip4->protocol, &why)) {
     case Transport::refused: return drop(p, why);

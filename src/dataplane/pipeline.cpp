@@ -5,12 +5,6 @@
 namespace culvert::dataplane {
 namespace {
 
-/// Addresses that must not be on a wire (RFC 6890 "source" or "destination" false): 0/8, 127/8, 224/3 and up.
-bool is_martian(net::Ipv4Address a) {
-  const uint32_t first = a.value() >> 24;
-  return first == 0 || first == 127 || first >= 224;
-}
-
 /// Whether a dropped newcomer is told so (RFC 6888 REQ-11: resources and quotas).
 bool is_refusal(DropReason r) {
   switch (r) {
@@ -68,6 +62,12 @@ void Pipeline::outbound(Lane& lane) {
       p.mapping = miss_outbound(p);
       if (p.mapping == kNoMapping) continue;
     }
+    if ((kCarriage == Carriage::nat64 ? p.ip6->hop_limit : p.ip4->ttl) <= 1) [[unlikely]] {
+      // RFC 1812 §5.3.1, RFC 8200 §3. Only here: who is no subscriber gets no answers.
+      answer_error(p, net::kIcmpTimeExceeded, 0);
+      drop(p, DropReason::ttl_expired);
+      continue;
+    }
     if (p.l4_length + 60u > mtu && !fits_outside(p)) [[unlikely]] {
       drop(p, DropReason::too_big);
       continue;
@@ -117,7 +117,12 @@ MappingId Pipeline::miss_outbound(Packet& p) {
     hand_over(p, owner, Form::from_inside);
     return kNoMapping;
   }
-  const bool martian = is_martian(p.remote.address) || (p.ip4 != nullptr && is_martian(p.ip4->source));
+  if ((p.ip4 != nullptr ? p.ip4->ttl : p.ip6->hop_limit) <= 1) {
+    answer_error(p, net::kIcmpTimeExceeded, 0);
+    drop(p, DropReason::ttl_expired);
+    return kNoMapping;
+  }
+  const bool martian = p.ip4 != nullptr && net::is_martian(p.ip4->source);
   // A mapping begins with a SYN; anything else belongs to a session we do not know (RFC 6146 §3.5.2.2 CLOSED).
   constexpr uint8_t kOpening = net::TcpHeader::kSyn | net::TcpHeader::kRst;
   const bool opens = p.internal.protocol != Protocol::tcp || (p.tcp_flags & kOpening) == net::TcpHeader::kSyn;

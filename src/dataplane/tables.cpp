@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "net/rfc6052.h"
+
 namespace culvert::dataplane {
 namespace {
 
@@ -108,8 +110,8 @@ Registry::Result Registry::build(const config::Config& config, Millis now) {
       (instance.carriage == Carriage::ds_lite ? ds_lite : nat64).push_back({m.prefix, {slot, m.mask}});
 
     std::vector<ContextView> wanted;
-    for (const auto& a : instance.aftr_addresses) wanted.push_back({Carriage::ds_lite, 128, a});
-    for (const auto& p : instance.nat64_prefixes) wanted.push_back({Carriage::nat64, p.length, p.address});
+    for (const auto& a : instance.aftr_addresses) wanted.push_back({Carriage::ds_lite, 128, a, false});
+    for (const auto& p : instance.nat64_prefixes) wanted.push_back({Carriage::nat64, p.length, p.address, p == net::kWellKnownPrefix});
     for (const ContextView& c : wanted) {
       auto number = context(c);
       if (!number) {

@@ -61,6 +61,7 @@ struct ContextView {
   Carriage carriage = Carriage::nat44;
   uint8_t length = 0;         ///< nat64: prefix length
   net::Ipv6Address address;   ///< ds-lite: the AFTR address; nat64: the prefix
+  bool well_known = false;    ///< nat64: 64:ff9b::/96
 };
 
 /// An instance's policy.

@@ -28,6 +28,18 @@ struct Ipv4Address {
   constexpr auto operator<=>(const Ipv4Address&) const = default;
 };
 
+/// Addresses that must not be on a wire (RFC 6890: source and destination "false"): 0/8, 127/8, 224/3.
+constexpr bool is_martian(Ipv4Address a) {
+  const uint32_t first = a.value() >> 24;
+  return first == 0 || first == 127 || first >= 224;
+}
+/// Whether an address is globally reachable (RFC 6890), the documentation prefixes aside, which labs use.
+constexpr bool is_global(Ipv4Address a) {
+  const uint32_t v = a.value();
+  return !is_martian(a) && v >> 24 != 10 && v >> 20 != 0xac1 && v >> 16 != 0xc0a8 && v >> 16 != 0xa9fe &&
+         v >> 22 != 0x191 && v >> 17 != 0x6309;  // 100.64/10, 198.18/15
+}
+
 /// An IPv6 address (16 bytes, network order). Alignment 1: it lies in packets where it will.
 struct Ipv6Address {
   std::array<uint8_t, 16> bytes{};

@@ -13,6 +13,9 @@ constexpr bool is_rfc6052_length(unsigned length) {
   return length == 32 || length == 40 || length == 48 || length == 56 || length == 64 || length == 96;
 }
 
+/// RFC 6052 §2.1.
+inline constexpr Ipv6Prefix kWellKnownPrefix{{{0x00, 0x64, 0xff, 0x9b}}, 96};
+
 /// The IPv4-embedded IPv6 address. `length` is one of RFC 6052's; the prefix's own bits past it are ignored but
 /// must be zero, and the suffix is zero (RFC 6052 §2.2).
 inline Ipv6Address embed(const Ipv6Address& prefix, unsigned length, Ipv4Address v4) {
