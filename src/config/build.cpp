@@ -1,5 +1,7 @@
 #include "config/build.h"
 
+#include <algorithm>
+
 #include "config/checks.h"
 
 namespace culvert::config {
@@ -91,6 +93,8 @@ PortAllocation build_ports(const Record& r) {
   }
   set(p.set_size, r, "port-set-size");
   set(p.sets_per_subscriber, r, "port-sets-per-subscriber");
+  if (!r.wrote("port-sets-per-subscriber"))
+    p.sets_per_subscriber = static_cast<uint8_t>(std::min<uint32_t>(p.sets_per_subscriber, p.sets_per_address()));
   return p;
 }
 

@@ -42,11 +42,12 @@ void check_set_size(const Record& instance, const PortRange& range, Report& repo
                                     : fmt::format("use {}", alternatives(near))});
     return;
   }
+  if (!instance.wrote("port-sets-per-subscriber")) return;  // the default yields to what an address has
   auto sets = instance.get<uint64_t>("port-sets-per-subscriber");
   uint64_t there = range.size() / *size;
   if (sets && *sets > there)
     report.add(
-        instance.wrote("port-sets-per-subscriber") ? instance.value_place("port-sets-per-subscriber") : place,
+        instance.value_place("port-sets-per-subscriber"),
         {fmt::format("port-sets-per-subscriber is {}, but an address has {} block{} of {} ports", *sets,
                      there, there == 1 ? "" : "s", *size),
          "a subscriber's blocks are all on one address (RFC 6888 REQ-2, RFC 4787 REQ-2)",

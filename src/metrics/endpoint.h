@@ -22,6 +22,7 @@ class Endpoint {
   int port() const;
 
  private:
+  std::string address_;
   std::shared_ptr<Collector> collector_;
   std::unique_ptr<prometheus::Exposer> exposer_;
 };
