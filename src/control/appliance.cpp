@@ -26,6 +26,7 @@ using dataplane::Port;
 
 constexpr auto kDrainAtMost = 1s;   ///< how long an orderly stop waits for packets that are under way
 constexpr auto kDrainQuiet = 20ms;  ///< and how long nothing must have moved
+constexpr auto kNeighboursAtMost = 1s;  ///< how long a start waits for next hops
 constexpr int64_t kClockStep = 2000;  ///< milliseconds the system's clock may differ before we say so
 
 }  // namespace
@@ -205,7 +206,17 @@ void Appliance::tell_warnings() {
   for (const std::string& text : engine_->take_warnings()) log_.warning("{}", text);
 }
 
+/// Gives neighbours on a quiet network the time to answer, so that who waits for us to be ready loses no packet.
+void Appliance::wait_for_next_hops() {
+  const auto until = std::chrono::steady_clock::now() + kNeighboursAtMost;
+  while (!neighbours_->all_resolved() && std::chrono::steady_clock::now() < until) loop_.run_once(10ms);
+  for (const NextHopState& n : neighbours_->next_hops()) {
+    if (!n.mac) log_.warning("next hop {} does not answer yet; packets to it are dropped", text_of(n.address));
+  }
+}
+
 void Appliance::run() {
+  wait_for_next_hops();
   sd_notifyf(0, "READY=1\nSTATUS=Forwarding with %u workers, packets in %s", engine_->workers(), eal_.pages.c_str());
   for (;;) {
     try {

@@ -97,6 +97,7 @@ class Appliance {
   void stop_workers();
   void tick();
   void tell_warnings();
+  void wait_for_next_hops();
 
   Log& log_;
   Clock clock_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <linux/neighbour.h>
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
@@ -83,6 +84,10 @@ void Neighbours::follow(const std::vector<config::Interface>& interfaces, const 
   next_hops_ = std::move(next);
   events_.ask_neighbours();
   solicit();
+}
+
+bool Neighbours::all_resolved() const {
+  return std::ranges::all_of(next_hops_, [](const NextHopState& n) { return n.mac.has_value(); });
 }
 
 void Neighbours::read() {

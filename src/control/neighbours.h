@@ -45,6 +45,7 @@ class Neighbours {
   /// Follows these interfaces' next hops from now on; `kernel_index[i]` is interface i's tap (0: none).
   void follow(const std::vector<config::Interface>& interfaces, const std::vector<int>& kernel_index);
   const std::vector<NextHopState>& next_hops() const { return next_hops_; }
+  bool all_resolved() const;
 
  private:
   void read();

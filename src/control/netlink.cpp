@@ -42,9 +42,9 @@ class Message {
 
  private:
   void append(const void* data, size_t size) {
-    const auto* p = static_cast<const uint8_t*>(data);
-    bytes_.insert(bytes_.end(), p, p + size);
-    bytes_.resize((bytes_.size() + 3) & ~size_t{3});
+    const size_t at = bytes_.size();
+    bytes_.resize((at + size + 3) & ~size_t{3});
+    std::memcpy(bytes_.data() + at, data, size);
   }
   std::vector<uint8_t> bytes_;
 };

@@ -154,8 +154,9 @@ Eal init_eal(const config::Config& config, bool debug) {
   for (size_t i = 0; i < eal.cpus.size(); ++i) lcores += fmt::format("{}{}@{}", i == 0 ? "" : ",", i, eal.cpus[i]);
   arguments.insert(arguments.end(), {"--lcores", lcores, "--main-lcore", "0"});
   arguments.push_back(debug ? "--log-level=*:debug" : "--log-level=*:warning");
-  // What DPDK says on every start and nobody can do anything about.
-  if (!debug) arguments.insert(arguments.end(), {"--log-level=lib.eal:error", "--log-level=tap:error"});
+  // What drivers say on every start here and nobody can do anything about: no traffic classes for flow rules, no
+  // secondary processes.
+  if (!debug) arguments.insert(arguments.end(), {"--log-level=pmd.net.tap:critical", "--log-level=pmd.net.memif:error"});
   // Without an allow list DPDK would take every device that is bound to its drivers.
   bool pci = false;
   for (const auto& i : config.interfaces) {

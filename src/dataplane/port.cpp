@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <set>
 #include <stdexcept>
 
@@ -19,7 +21,21 @@ namespace {
 
 constexpr unsigned kRingSize = 2048;  ///< frames on their way to the owner of a transmit queue
 
-std::string reason(int result) { return rte_strerror(result < 0 ? -result : result); }
+std::string reason(int result) {
+  if (result == -1) return "its driver refuses";  // DPDK's own messages say more; -1 is not EPERM there
+  if (result == -EFAULT) return "no driver knows it";
+  return rte_strerror(result < 0 ? -result : result);
+}
+
+/// A link-layer address for devices that have none, such as net_ring: locally administered, and the same after a
+/// restart.
+net::MacAddress make_up_mac(const std::string& device) {
+  const size_t h = std::hash<std::string>{}(device);
+  net::MacAddress mac;
+  std::memcpy(mac.bytes.data(), &h, 6);
+  mac.bytes[0] = static_cast<uint8_t>((mac.bytes[0] & 0xfc) | 0x02);
+  return mac;
+}
 
 /// Why a device of this kind is most likely not there.
 std::string remedy(const std::string& device) {
@@ -33,6 +49,33 @@ std::string remedy(const std::string& device) {
   return "is the device bound to vfio-pci (dpdk-devbind.py --status), and its IOMMU group free?";
 }
 
+/// What the largest packet is that a device takes. Drivers give an MTU, a frame length or both.
+unsigned largest_packet(const std::string& device, const rte_eth_dev_info& info) {
+  if (device.starts_with("net_af_packet")) {
+    // It says 1500 whatever its rings' frames hold (framesz=, 2048 by default, less the kernel's header).
+    constexpr unsigned kDefault = 2048, kHeader = 96;
+    const size_t at = device.find("framesz=");
+    const unsigned long size = at == device.npos ? kDefault : std::strtoul(device.c_str() + at + 8, nullptr, 10);
+    return size > kHeader ? static_cast<unsigned>(std::min(size, 65535ul)) - kHeader : 0;
+  }
+  const unsigned by_frame = info.max_rx_pktlen < RTE_ETHER_MIN_MTU
+                                ? UINT16_MAX : info.max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
+  return std::min<unsigned>(info.max_mtu == 0 ? UINT16_MAX : info.max_mtu, by_frame);
+}
+
+/// The device string DPDK gets. For af_packet, which knows no other way, descriptors and queues as configured are put
+/// into it, unless they stand there already.
+std::string device_arguments(const Port::Setup& setup) {
+  std::string device = setup.device;
+  if (!device.starts_with("net_af_packet")) return device;
+  if (device.find("framecnt=") == device.npos) {
+    device += fmt::format(",framecnt={}", std::max(setup.rx_descriptors, setup.tx_descriptors));
+  }
+  const unsigned queues = std::min<unsigned>(setup.queues, setup.workers);
+  if (queues > 1 && device.find("qpairs=") == device.npos) device += fmt::format(",qpairs={}", queues);
+  return device;
+}
+
 std::set<uint16_t> existing_ports() {
   std::set<uint16_t> ports;
   uint16_t id;
@@ -43,7 +86,7 @@ std::set<uint16_t> existing_ports() {
 }  // namespace
 
 Port::Port(const Setup& setup) : Port(setup.device) {
-  probe();
+  probe(device_arguments(setup));
   configure(setup);
 }
 
@@ -54,7 +97,7 @@ Port::~Port() {
   for (rte_ring* r : for_others_) rte_ring_free(r);
 }
 
-void Port::probe() {
+void Port::probe(const std::string& arguments) {
   // PCI devices that are allowed were probed when the EAL started; anything else appears now.
   if (is_pci(device_)) {
     rte_dev_iterator iterator;
@@ -67,7 +110,7 @@ void Port::probe() {
   }
   if (id_ == RTE_MAX_ETHPORTS) {
     const auto before = existing_ports();
-    const int result = rte_dev_probe(device_.c_str());
+    const int result = rte_dev_probe(arguments.c_str());
     if (result < 0) {
       throw std::runtime_error(fmt::format("device \"{}\" cannot be started: {}; {}", device_, reason(result),
                                            remedy(device_)));
@@ -91,10 +134,13 @@ void Port::configure(const Setup& setup) {
   rte_eth_dev_info info{};
   rte_eth_dev_info_get(id_, &info);
   const auto frame_mtu = static_cast<uint16_t>(setup.mtu + setup.vlan_bytes);
-  if (info.max_mtu != 0 && frame_mtu > info.max_mtu) {
-    throw std::runtime_error(fmt::format("device \"{}\" carries at most {} bytes of packet{}; lower mtu {}", device_,
-                                         info.max_mtu - setup.vlan_bytes,
-                                         setup.vlan_bytes != 0 ? " behind a VLAN tag" : "", setup.mtu));
+  const bool af_packet = device_.starts_with("net_af_packet");
+  if (const unsigned most = largest_packet(device_, info); frame_mtu > most) {
+    throw std::runtime_error(fmt::format("device \"{}\" carries packets of at most {} bytes{}; lower mtu {}{}", device_,
+                                         most - setup.vlan_bytes,
+                                         setup.vlan_bytes != 0 ? " behind a VLAN tag" : "", setup.mtu,
+                                         af_packet ? ", or give it framesz= and blocksz= for more (blocksz a multiple "
+                                                     "of 4096 and of framesz)" : ""));
   }
   const unsigned asked = setup.queues == 0 ? setup.workers : std::min<unsigned>(setup.queues, setup.workers);
   rx_queues_ = static_cast<uint16_t>(std::min<unsigned>(asked, std::max<unsigned>(info.max_rx_queues, 1)));
@@ -106,7 +152,7 @@ void Port::configure(const Setup& setup) {
   }
 
   rte_eth_conf conf{};
-  conf.rxmode.mtu = frame_mtu;
+  conf.rxmode.mtu = af_packet ? RTE_ETHER_MTU : frame_mtu;
   if (rx_queues_ > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IP) != 0) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
@@ -119,8 +165,9 @@ void Port::configure(const Setup& setup) {
   }
   configure_queues(setup, info);
 
-  // Some drivers take the MTU from the configuration above, some only this way, some not at all.
-  result = rte_eth_dev_set_mtu(id_, frame_mtu);
+  // Some drivers take the MTU from the configuration above, some only this way, some not at all. That of the device
+  // under an af_packet is its owner's business.
+  result = af_packet ? 0 : rte_eth_dev_set_mtu(id_, frame_mtu);
   if (result != 0 && result != -ENOTSUP && setup.tell) {
     setup.tell(fmt::format("device \"{}\" keeps its own MTU instead of {}: {}", device_, frame_mtu, reason(result)));
   }
@@ -128,6 +175,7 @@ void Port::configure(const Setup& setup) {
   rte_ether_addr mac{};
   rte_eth_macaddr_get(id_, &mac);
   std::memcpy(mac_.bytes.data(), mac.addr_bytes, 6);
+  if (mac_ == net::MacAddress{} || mac_.is_multicast()) mac_ = make_up_mac(device_);
 }
 
 void Port::configure_queues(const Setup& setup, const rte_eth_dev_info& info) {
@@ -220,6 +268,7 @@ std::vector<std::pair<std::string, uint64_t>> Port::xstats() const {
 }
 
 unsigned Port::send(unsigned worker, rte_mbuf** frames, unsigned count) {
+  std::for_each_n(frames, count, unfence);  // drivers read and free them as they like
   if (worker < tx_queues_) {
     return rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames, static_cast<uint16_t>(count));
   }

@@ -80,7 +80,7 @@ class Port {
 
  private:
   explicit Port(std::string device) : device_(std::move(device)) {}
-  void probe();
+  void probe(const std::string& arguments);
   void configure(const Setup& setup);
   void configure_queues(const Setup& setup, const rte_eth_dev_info& info);
 
