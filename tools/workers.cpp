@@ -12,7 +12,7 @@ constexpr std::string_view kHelp = R"(workers and their share of the load
 
   culvert workers [--json]
 
-LOAD is the part of the polling rounds of the last second that found packets. HANDED OVER are packets that arrived
+LOAD is the part of the last second's looks at a device that found packets. HANDED OVER are packets that arrived
 at a worker that does not own them and went on by ring: few where the hardware steers as the box wants it.
 
 Example: is one worker much busier than the others?

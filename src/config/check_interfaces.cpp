@@ -100,6 +100,15 @@ void check_roles(const Record& root, Report& report) {
                            "with a second interface every packet has one inside and one outside",
                            "make it inside or outside, or remove the others"});
   }
+  if (inside > 1 || outside > 1) {
+    const char* role = inside > 1 ? "inside" : "outside";
+    unsigned seen = 0;
+    for (const Record& i : interfaces)
+      if (i.get<std::string>("role") == role && ++seen == 2)
+        return report.add(i.value_place("role"),
+                          {fmt::format("{} is a second interface with the role {}", described(i), role),
+                           "the box has one interface on each side", "let a router join the networks of one side"});
+  }
   if (both == 0 && (inside == 0 || outside == 0))
     report.add(root.key_place("interfaces"),
                {fmt::format("no interface has the role {}", inside == 0 ? "inside" : "outside"),

@@ -95,11 +95,12 @@ struct PortAllocation {
   bool operator==(const PortAllocation&) const = default;
 };
 
-/// Limits of one subscriber (RFC 6888 REQ-4). 0 means none.
+/// Limits of one subscriber (RFC 6888 REQ-4). 0 means none. Sessions have a limit by default, since nothing else
+/// bounds them: ports and blocks bound mappings.
 struct SubscriberLimits {
   uint32_t ports = 0;     ///< port-quota: external ports in use at once, per protocol
   uint32_t mappings = 0;  ///< mapping-limits/mappings-per-subscriber: at once
-  uint32_t sessions = 0;  ///< mapping-limits/sessions-per-subscriber: beyond the first of each mapping
+  uint32_t sessions = 2000;  ///< mapping-limits/sessions-per-subscriber: beyond the first of each mapping
   uint32_t mappings_per_second = 0;  ///< connection-limits/limit-per-subscriber; bursts of one second's worth pass
   bool operator==(const SubscriberLimits&) const = default;
 };

@@ -150,7 +150,7 @@ constexpr Key mapping_limit_keys[] = {
      .kind = Kind::integer,
      .meaning = "Sessions of one subscriber at once, beyond the first of each mapping. 0: no limit.",
      .reference = "RFC 6888 REQ-4",
-     .default_text = "0",
+     .default_text = "2000",
      .min = 0,
      .max = 16'777'216},
 };

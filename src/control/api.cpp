@@ -1,6 +1,7 @@
 #include "control/api.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "dataplane/huge_array.h"
@@ -47,6 +48,9 @@ Api::Api(EventLoop& loop, ApiSource source)
     workers.push_back({w, &engine.worker(w).counters(), w < rings.size() ? rings[w] : nullptr});
   }
   last_.resize(engine.workers());
+  std::set<std::string> devices;
+  for (const config::Interface& i : engine.config().interfaces) devices.insert(i.device);
+  devices_ = std::max(1.0, static_cast<double>(devices.size()));
   collector_ = std::make_shared<metrics::Collector>(std::move(workers));
   measure();
   publish();
@@ -87,7 +91,8 @@ void Api::measure() {
     context_.worker_packets_per_second[w] = static_cast<double>(here.packets - before.packets) / seconds;
     context_.packets_per_second += context_.worker_packets_per_second[w];
     const auto polls = static_cast<double>(here.polls - before.polls);
-    if (polls > 0) context_.worker_load[w] = std::min(1.0, static_cast<double>(here.bursts - before.bursts) / polls);
+    const auto bursts = static_cast<double>(here.bursts - before.bursts);
+    if (polls > 0) context_.worker_load[w] = std::min(1.0, bursts / (polls * devices_));
   }
 }
 

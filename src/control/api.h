@@ -51,6 +51,7 @@ class Api {
   };
   std::vector<Last> last_;
   Millis measured_at_ = 0;
+  double devices_ = 1;  ///< each polled once a round
 };
 
 }  // namespace culvert::control

@@ -21,7 +21,7 @@ struct ApiContext {
   Errands& errands;
   PoolCensus& census;
   double packets_per_second = 0;  ///< translated, over the last second
-  std::vector<double> worker_packets_per_second, worker_load;  ///< load: part of polls that found packets
+  std::vector<double> worker_packets_per_second, worker_load;  ///< load: part of device polls that found packets
 
   Engine& engine() const { return *source.engine; }
 };

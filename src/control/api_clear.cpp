@@ -88,6 +88,9 @@ class ClearSubscribers : public ClearScan {
       }
       binding.clear_subscriber(tables, id, now);
       rows.push_back(s.in_use && s.block_count > 0 ? Cleared::log_full : Cleared::ended);
+      for (unsigned i = 0; s.in_use && i < s.static_mappings && rows.size() < kRows; i++) {
+        rows.push_back(Cleared::static_kept);
+      }
     }
     at.end = at.record >= end;
   }

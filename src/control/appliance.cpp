@@ -1,5 +1,7 @@
 #include "control/appliance.h"
 
+#include "dataplane/huge_array.h"
+
 #include <fmt/format.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -52,6 +54,7 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   }
   Engine::Options engine_options;
   engine_options.buffers = buffers_.get();
+  dataplane::populate_pages(true);
   engine_ = std::make_unique<Engine>(config, facts, engine_options, now());
   tell_warnings();
 

@@ -64,6 +64,9 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
                                     ? config.capacity.external_addresses
                                     : static_cast<uint32_t>(pool_addresses(config))) {
   started_with_ = now;
+  if (config.interfaces.empty() || config.interfaces.size() > dataplane::kMaxInterfaces)
+    throw std::runtime_error(fmt::format("{} interfaces; there is one inside and one outside, or one that is both",
+                                         config.interfaces.size()));
   const unsigned n = config.workers;
   fabric_ = std::make_unique<dataplane::Fabric>(n, 4096, options.buffers);
   auto built = registry_.build(config, now);
@@ -92,7 +95,7 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
   }
   tables_ = std::move(built.tables);
   fabric_->tables.store(tables_.get(), std::memory_order_release);
-  for (const auto& entry : tables_->statics) add_static(entry, now);
+  for (const auto& entry : tables_->statics) add_static(entry);
 }
 
 Engine::~Engine() = default;
@@ -110,6 +113,7 @@ void Engine::fill_interfaces(Tables& tables, const config::Config& config) {
     v.number = static_cast<uint8_t>(i);
     v.port = facts_[i].port;
     v.mac = facts_[i].mac;
+    v.any_mac = facts_[i].any_mac;
     v.role = c.role;
     v.vlan = c.vlan.value_or(0);
     v.mtu = c.mtu;
@@ -164,15 +168,51 @@ std::string Engine::apply(const config::Config& next, Millis now) {
   if (!built.error.empty()) return built.error;
   fill_interfaces(*built.tables, next);
   for (const auto& pool : built.added) {
-    run_everywhere([&](Worker& w, const Tables&, Millis) {
-      w.binding().attach(std::make_unique<BlockAllocator>(*pool, w.id()));
-    });
+    for (unsigned w = 0; w < workers(); w++) {
+      // Made here: it takes memory and time that a worker does not have.
+      auto allocator = std::make_unique<BlockAllocator>(*pool, static_cast<WorkerId>(w));
+      run(static_cast<WorkerId>(w), [&](Worker& worker, const Tables&, Millis) {
+        worker.binding().attach(std::move(allocator));
+      });
+    }
   }
+  const std::vector<dataplane::StaticEntry> before = tables_->statics;
   config_ = next;
   publish(std::move(built.tables));
-  run_everywhere([](Worker& w, const Tables& t, Millis at) { w.binding().prune_statics(t, at); });
-  for (const auto& entry : tables_->statics) add_static(entry, now);
+  const auto& after = tables_->statics;
+  auto missing = [](const auto& from, const auto& e) { return std::find(from.begin(), from.end(), e) == from.end(); };
+  if (before != after) {
+    for (const auto& e : before)
+      if (missing(after, e)) departing_.push_back(e);
+    remove_statics();
+  }
+  expel_strangers();
+  for (const auto& e : after)
+    if (missing(before, e)) add_static(e);
   return {};
+}
+
+/// Ends static mappings that left the configuration; those whose record found no room stay for the next tick.
+void Engine::remove_statics() {
+  for (auto e = departing_.begin(); e != departing_.end();) {
+    bool done = true;
+    run_everywhere([&](Worker& w, const Tables& t, Millis at) { done = w.binding().remove_static(t, *e, at) && done; });
+    e = done ? departing_.erase(e) : e + 1;
+  }
+}
+
+/// Sends away subscribers who, under the new tables, are not their worker's any more.
+void Engine::expel_strangers() {
+  constexpr uint32_t kAtOnce = 512;
+  for (unsigned w = 0; w < workers(); w++) {
+    uint32_t end = 0;
+    for (uint32_t from = 0; from == 0 || from < end; from += kAtOnce) {
+      run(static_cast<WorkerId>(w), [&](Worker& worker, const Tables& t, Millis at) {
+        end = worker.binding().subscribers().high_water();
+        worker.binding().expel(t, from, from + kAtOnce, at);
+      });
+    }
+  }
 }
 
 void Engine::publish(std::unique_ptr<Tables> tables) {
@@ -181,18 +221,10 @@ void Engine::publish(std::unique_ptr<Tables> tables) {
   if (synchronize) synchronize();
 }
 
-void Engine::add_static(const dataplane::StaticEntry& entry, Millis) {
+void Engine::add_static(const dataplane::StaticEntry& entry) {
   Pool* const* pool = tables_->pool_of.find(entry.external.address);
   if (pool == nullptr) return;
   const WorkerId owner = (*pool)->address_owner((*pool)->index_of(entry.external.address));
-  // A subscriber who was active elsewhere follows his explicit mapping.
-  for (unsigned w = 0; w < workers(); w++) {
-    if (w == owner) continue;
-    run(static_cast<WorkerId>(w), [&](Worker& worker, const Tables& t, Millis at) {
-      const auto id = worker.binding().subscribers().find(entry.subscriber);
-      if (id != dataplane::kNoSubscriber) worker.binding().clear_subscriber(t, id, at);
-    });
-  }
   run(owner, [&](Worker& worker, const Tables& t, Millis at) {
     auto outcome = worker.binding().add_static(t, entry, at);
     if (const auto* why = std::get_if<dataplane::DropReason>(&outcome))
@@ -220,6 +252,7 @@ void Engine::tick(Millis now) {
     for (const auto& pool : registry_.pools())
       if (pool && !pool->draining) level(*pool);
   }
+  if (!departing_.empty()) remove_statics();
   if (tables_->draining && now >= retired_ + kRetireEvery) {
     retired_ = now;
     retire_pools(now);
@@ -229,44 +262,40 @@ void Engine::tick(Millis now) {
 /// Moves free blocks from the worker with the most to the one with the least, when that one runs low.
 void Engine::level(Pool& pool) {
   std::vector<uint32_t> free(workers());
-  run_everywhere([&](Worker& w, const Tables&, Millis) {
-    free[w.id()] = w.binding().allocator(pool.slot())->free_blocks();
-  });
+  for (unsigned w = 0; w < workers(); w++) free[w] = workers_[w]->binding().free_blocks(pool.slot());
   const auto most = std::max_element(free.begin(), free.end()), least = std::min_element(free.begin(), free.end());
   const uint32_t unit = pool.split() ? 1 : pool.sets();
   const uint32_t average = std::accumulate(free.begin(), free.end(), 0u) / workers();
   if (*least > average / 4 || *most < *least + 2 * unit) return;
   const auto donor = static_cast<WorkerId>(most - free.begin());
   const auto needy = static_cast<WorkerId>(least - free.begin());
-  std::vector<uint32_t> entries, kept;
+  std::vector<uint32_t> entries;
   const uint32_t count = (*most - *least) / 2;
   run(donor, [&](Worker& w, const Tables&, Millis) {
     entries = w.binding().allocator(pool.slot())->surrender(count);
   });
-  if (!pool.split()) {
-    // An address with a static mapping stays with the worker that has it.
-    auto pinned = [&](uint32_t index) {
-      return std::any_of(tables_->statics.begin(), tables_->statics.end(),
-                         [&](const auto& e) { return e.external.address == pool.address(index); });
-    };
-    auto middle = std::stable_partition(entries.begin(), entries.end(), [&](uint32_t e) { return !pinned(e); });
-    kept.assign(middle, entries.end());
-    entries.erase(middle, entries.end());
-  }
+  if (entries.empty()) return;
   for (uint32_t e : entries) {
     if (pool.split()) pool.set_block_owner(e, needy);
     else pool.set_address_owner(e, needy);
   }
-  auto adopt = [&](WorkerId who, const std::vector<uint32_t>& what) {
-    if (what.empty()) return;
-    run(who, [&](Worker& w, const Tables&, Millis) { w.binding().allocator(pool.slot())->adopt(what); });
-  };
-  adopt(needy, entries);
-  adopt(donor, kept);
+  run(needy, [&](Worker& w, const Tables&, Millis) { w.binding().allocator(pool.slot())->adopt(entries); });
+}
+
+/// Draining pools all of whose blocks are free.
+std::vector<uint16_t> Engine::drained_pools() const {
+  std::vector<uint16_t> slots;
+  for (const auto& pool : registry_.pools()) {
+    if (!pool || !pool->draining) continue;
+    uint32_t free = 0;
+    for (const auto& w : workers_) free += w->binding().free_blocks(pool->slot());
+    if (free == pool->block_count()) slots.push_back(pool->slot());
+  }
+  return slots;
 }
 
 void Engine::retire_pools(Millis now) {
-  const std::vector<uint16_t> slots = registry_.drained();
+  const std::vector<uint16_t> slots = drained_pools();
   if (slots.empty()) return;
   std::vector<std::shared_ptr<Pool>> last;  // outlive the workers' allocators
   for (uint16_t slot : slots) {

@@ -27,6 +27,7 @@ using dataplane::WorkerId;
 struct InterfaceFacts {
   uint16_t port = 0;             ///< DPDK port number; replay: 0 inside, 1 outside
   net::MacAddress mac;           ///< ours
+  bool any_mac = false;          ///< replay: frames are ours whatever their destination MAC
 };
 
 class Engine {
@@ -78,7 +79,10 @@ class Engine {
   void publish(std::unique_ptr<dataplane::Tables> tables);
   void fill_interfaces(dataplane::Tables& tables, const config::Config& config);
   void level(dataplane::Pool& pool);
-  void add_static(const dataplane::StaticEntry& entry, Millis now);
+  void add_static(const dataplane::StaticEntry& entry);
+  void remove_statics();
+  void expel_strangers();
+  std::vector<uint16_t> drained_pools() const;
   void retire_pools(Millis now);
 
   config::Config config_;
@@ -90,6 +94,7 @@ class Engine {
   std::vector<std::unique_ptr<logging::EventRing>> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::vector<std::string> warnings_;
+  std::vector<dataplane::StaticEntry> departing_;  ///< static mappings whose end is not on record yet
   Millis started_with_ = 0, levelled_ = 0, retired_ = 0;
 };
 

@@ -9,6 +9,21 @@ bool is_link_local(const net::Ipv6Address& a) { return a.bytes[0] == 0xfe && (a.
 /// Multicast, reserved and limited broadcast: 224.0.0.0 and above.
 bool is_multicast(net::Ipv4Address a) { return a.value() >= 0xe0000000; }
 
+/// RFC 4861 §6–7: neighbour discovery has a hop limit of 255, which nobody off the link can send.
+bool is_neighbour_discovery(const net::Ipv6Header& ip) {
+  return ip.next_header == net::kIpIcmpv6 && ip.hop_limit == 255;
+}
+
+/// Whether an IP packet is itself for a group: only that may come in a group frame (RFC 1122 §3.3.6).
+bool is_group_packet(const rte_mbuf* m, uint16_t ether_type) {
+  const auto* data = rte_pktmbuf_mtod(m, const uint8_t*);
+  if (ether_type == net::kEtherIpv4 && m->data_len >= sizeof(net::Ipv4Header))
+    return is_multicast(reinterpret_cast<const net::Ipv4Header*>(data)->destination);
+  if (ether_type == net::kEtherIpv6 && m->data_len >= sizeof(net::Ipv6Header))
+    return is_multicast(reinterpret_cast<const net::Ipv6Header*>(data)->destination);
+  return false;
+}
+
 }  // namespace
 
 const InterfaceView* Pipeline::interface_of(uint16_t port, uint16_t vlan) const {
@@ -37,8 +52,12 @@ void Pipeline::take_frame(rte_mbuf* m, uint16_t port) {
   flow.packets.add();
   flow.bytes.add(m->data_len - header);
   m->l2_len = header & 0x7f;
+  // Frames that a switch floods are another station's; a group frame may only carry what the kernel wants.
+  const net::MacAddress to = ethernet->destination;
+  const bool ours = interface->any_mac || to == interface->mac;
+  if (!ours && !to.is_multicast()) return drop(m, DropReason::not_our_mac);
   strip(m, header);
-  take_ip(m, type, *interface);
+  take_ip(m, type, *interface, ours);
 }
 
 void Pipeline::take_marked(rte_mbuf* m) {
@@ -74,7 +93,8 @@ void Pipeline::take_marked(rte_mbuf* m) {
   }
 }
 
-void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface) {
+void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface, bool ours) {
+  if (!ours && ether_type != net::kEtherArp && !is_group_packet(m, ether_type)) return drop(m, DropReason::not_our_mac);
   Packet p;
   p.m = m;
   p.interface = interface.number;
@@ -89,7 +109,7 @@ void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& in
       return from_outside(p);
     }
     case net::kEtherIpv6: return from_inside_ipv6(p);
-    case net::kEtherArp: return punt(p);
+    case net::kEtherArp: return punt(p, true);
     default: return drop(m, DropReason::unknown_ethertype);
   }
 }
@@ -97,7 +117,7 @@ void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& in
 void Pipeline::from_inside_ipv4(Packet& p) {
   if (Refusal r = parse_ipv4(p, bytes_of(p.m), p.m->data_len)) return drop(p, *r);
   const net::Ipv4Address to = p.ip4->destination;
-  if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) return punt(p);
+  if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) return punt(p, is_multicast(to));
   p.carriage = Carriage::nat44;
   p.internal.ipv4 = p.ip4->source;
   p.remote.address = to;
@@ -111,9 +131,10 @@ void Pipeline::from_inside_ipv6(Packet& p) {
     for (Context c : t_.softwires)
       if (t_.contexts[c].address == to) return open_softwire(p, c);
     for (Context c : t_.nat64_prefixes)
-      if (to.masked(t_.contexts[c].length) == t_.contexts[c].address) return open_nat64(p, c);
+      if (t_.contexts[c].is_prefix_of(to)) return open_nat64(p, c);
   }
-  if (is_multicast(to) || is_link_local(to) || t_.is_own(to)) return punt(p);
+  if (is_multicast(to) || is_link_local(to)) return punt(p, true);
+  if (t_.is_own(to)) return punt(p, is_neighbour_discovery(*p.ip6));
   drop(p, DropReason::not_for_us);
 }
 
@@ -123,7 +144,7 @@ void Pipeline::open_softwire(Packet& p, Context context) {
   if (Refusal r = skip_extensions(p, &next, &at)) return drop(p, *r);
   if (next != net::kIpIpv4) {
     // Ping to the AFTR address is the kernel's, where that address is one of the interface's.
-    if (t_.is_own(p.ip6->destination)) return punt(p);
+    if (t_.is_own(p.ip6->destination)) return punt(p, is_neighbour_discovery(*p.ip6));
     return drop(p, DropReason::softwire_next_header);
   }
   p.carriage = Carriage::ds_lite;
@@ -131,6 +152,9 @@ void Pipeline::open_softwire(Packet& p, Context context) {
   p.internal.context = context;
   uint8_t* inner = bytes_of(p.m) + at;
   if (Refusal r = parse_ipv4(p, inner, p.m->data_len - at)) return drop(p, *r);
+  // RFC 6040 §4.2: a congestion mark that the inner packet's transport would not understand means loss.
+  const bool congested = (p.ip6->traffic_class() & 3) == 3;
+  if (congested && (p.ip4->tos & 3) == 0) [[unlikely]] return drop(p, DropReason::ecn_congestion);
   p.internal.ipv4 = p.ip4->source;
   p.remote.address = p.ip4->destination;
   to_lane(p, p.ip4->protocol);
@@ -172,8 +196,8 @@ void Pipeline::to_lane(Packet& p, uint8_t protocol) {
 void Pipeline::from_outside(Packet& p) {
   if (Refusal r = parse_ipv4(p, bytes_of(p.m), p.m->data_len)) return drop(p, *r);
   const net::Ipv4Address to = p.ip4->destination;
-  if (!t_.maybe_local(to)) return is_multicast(to) ? punt(p) : drop(p, DropReason::not_for_us);
-  if (t_.is_own(to)) return punt(p);
+  if (!t_.maybe_local(to)) return is_multicast(to) ? punt(p, true) : drop(p, DropReason::not_for_us);
+  if (t_.is_own(to)) return punt(p, false);
   p.external.address = to;
   p.remote.address = p.ip4->source;
   if (net::is_martian(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);

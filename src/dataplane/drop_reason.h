@@ -13,6 +13,7 @@ namespace culvert::dataplane {
 #define CULVERT_DROP_REASONS(X)                                                                                \
   X(malformed_ethernet, "malformed-ethernet", "frame too short for its headers, or wrong VLAN tag nesting")    \
   X(wrong_vlan, "wrong-vlan", "frame's VLAN is none of the port's interfaces")                                 \
+  X(not_our_mac, "not-our-mac", "frame for another station, or unicast IP in a group frame")                    \
   X(unknown_ethertype, "unknown-ethertype", "neither IPv4, IPv6 nor ARP")                                      \
   X(malformed_ipv4, "malformed-ipv4", "IPv4 version, header length or total length is wrong")                  \
   X(bad_ipv4_checksum, "bad-ipv4-checksum", "IPv4 header checksum is wrong")                                   \
@@ -29,6 +30,7 @@ namespace culvert::dataplane {
   X(martian, "martian", "source or destination address that must not be on a wire")                            \
   X(no_subscriber, "no-subscriber", "source is in no subscriber-match: the box is no open relay")              \
   X(not_for_us, "not-for-us", "destination is neither a pool, a softwire, a NAT64 prefix nor the box")         \
+  X(ecn_congestion, "ecn-congestion", "softwire congestion mark on a packet that cannot carry it (RFC 6040)")      \
   X(softwire_next_header, "softwire-next-header", "packet to an AFTR address without IPv4 inside")             \
   X(no_mapping, "no-mapping", "from outside, to a port nobody has a mapping for")                              \
   X(filtered, "filtered", "from outside, refused by the mapping's filtering-type")                             \

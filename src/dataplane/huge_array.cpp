@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <cerrno>
 #include <new>
 
 namespace culvert::dataplane {
@@ -10,6 +11,7 @@ namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 std::atomic<size_t> in_use{0};
+std::atomic<bool> populated{false};
 
 /// Small tables are not worth a huge page each.
 size_t rounded(size_t bytes) {
@@ -30,6 +32,10 @@ void* take_pages(size_t bytes, PageKind* kind) {
     p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
     if (p == MAP_FAILED) throw std::bad_alloc();
     madvise(p, bytes, MADV_HUGEPAGE);
+    if (populated && madvise(p, bytes, MADV_POPULATE_WRITE) != 0 && errno == ENOMEM) {
+      munmap(p, bytes);
+      throw std::bad_alloc();
+    }
   }
   if (kind != nullptr) *kind = got;
   in_use += bytes;
@@ -40,6 +46,8 @@ void give_pages(void* p, size_t bytes) {
   munmap(p, rounded(bytes));
   in_use -= rounded(bytes);
 }
+
+void populate_pages(bool populate) { populated = populate; }
 
 size_t pages_in_use() { return in_use; }
 

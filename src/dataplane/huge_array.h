@@ -15,6 +15,9 @@ enum class PageKind : uint8_t { huge, transparent };
 /// Takes `bytes` of zeroed memory, aligned to a page. Throws std::bad_alloc with errno kept when there is none.
 void* take_pages(size_t bytes, PageKind* kind = nullptr);
 void give_pages(void* p, size_t bytes);
+/// From now on pages are touched when they are taken, so that neither the first packets nor the out-of-memory killer
+/// meet untouched ones later. The appliance wants that; replay and tests rather start at once.
+void populate_pages(bool populate);
 /// Bytes taken by take_pages() so far by this process and not given back.
 size_t pages_in_use();
 

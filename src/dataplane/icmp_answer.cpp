@@ -39,13 +39,10 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   const bool nat64 = p.ip4 == nullptr;
   if (!nat64 && !may_answer(p.ip4->source)) return;
   if (nat64 && p.ip6->source.bytes[0] == 0xff) return;
-  // A bucket of one second's errors.
-  const uint64_t rate = t_.icmp_error_rate, most = rate * 1000;
-  const uint64_t since = std::min<uint64_t>(now_ - std::min(now_, w_.icmp_refilled_), 1000);
-  w_.icmp_tokens_ = static_cast<uint32_t>(std::min(w_.icmp_tokens_ + since * rate, most));
-  w_.icmp_refilled_ = now_;
-  if (w_.icmp_tokens_ < 1000) return w_.counters_.icmp_errors_limited.add();
-  w_.icmp_tokens_ -= 1000;
+  const bool from_inside = nat64 || p.ip6 != nullptr || t_.interfaces[p.interface].faces_inside();
+  const uint64_t source = net::hash(net::HashKey{}, nat64 ? p.ip6->source.high() : p.ip4->source.value(),
+                                    p.ip6 != nullptr ? p.ip6->source.low() : 0);
+  if (!w_.icmp_budget_.take(from_inside, source, t_.icmp_error_rate, now_)) return w_.counters_.icmp_errors_limited.add();
   if (nat64) return answer_error_ipv6(p, type, code, mtu);
 
   rte_mbuf* m = rte_pktmbuf_alloc(w_.fabric_.buffers);

@@ -47,6 +47,7 @@ bool inner_ipv4(const Packet& p, net::Ipv4Header** header, Inner* inner) {
   auto* ip = reinterpret_cast<net::Ipv4Header*>(at);
   const unsigned length = ip->header_length();
   if (ip->version_ihl >> 4 != 4 || length < sizeof *ip || size < length + 8) return false;
+  if (net::Sum().add_bytes(ip, length).folded() != 0xffff) return false;  // RFC 5508 REQ-3a
   if (ip->total_length.value() < length + 8 || (ip->fragment.value() & net::Ipv4Header::kOffsetMask) != 0) return false;
   *header = ip;
   inner->payload = ip->total_length.value() - length;
@@ -94,7 +95,7 @@ void Pipeline::icmp_error_from_outside(Packet& p) {
   p.external.port = icmp ? inner.icmp().id : inner.source();
   MappingTable& table = w_.binding_.mappings();
   p.mapping = table.find(p.external);
-  if (p.mapping == kNoMapping) {
+  if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
     Pool* const* pool = t_.pool_of.find(p.external.address);
     const WorkerId owner = pool == nullptr ? w_.self_ : (*pool)->owner(p.external.address, p.external.port.value());
     if (owner != w_.self_) return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
@@ -206,7 +207,7 @@ void Pipeline::icmp_error_from_inside(Packet& p) {
   else p.internal.ipv4 = ip4->destination;
   MappingTable& table = w_.binding_.mappings();
   p.mapping = table.find(p.internal);
-  if (p.mapping == kNoMapping) {
+  if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
     const auto rule = rule_for(p);
     if (!rule) return drop(p, DropReason::no_subscriber);
     const WorkerId owner = worker_for(p, *rule);
@@ -215,6 +216,15 @@ void Pipeline::icmp_error_from_inside(Packet& p) {
   }
   if ((nat64 ? p.ip6->hop_limit : p.ip4->ttl) <= 1) return drop(p, DropReason::ttl_expired);
   const Mapping& m = table[p.mapping];
+  // A router on the way may speak of anybody's packet, a subscriber only of his own.
+  if (p.carriage != Carriage::ds_lite) {
+    const SubscriberRule* rule = nat64 ? t_.rule_for(p.carriage, p.ip6->source) : t_.rule_for(p.ip4->source);
+    if (rule != nullptr) {
+      const auto who = nat64 ? SubscriberKey::ipv6(p.ip6->source, rule->mask, rule->instance)
+                             : SubscriberKey::ipv4(p.ip4->source, rule->mask, rule->instance);
+      if (!(who == w_.binding_.subscribers()[m.subscriber].key)) return drop(p, DropReason::icmp_error_unmapped);
+    }
+  }
   w_.counters_.icmp_errors_translated.add();
   if (nat64) return icmp_error_nat64_out(p);
   if (p.carriage == Carriage::ds_lite) carriage::decapsulate(p);

@@ -43,7 +43,9 @@ Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
   p.ip4 = ip;
   p.l4 = at + header;
   p.l4_length = static_cast<uint16_t>(total - header);
-  if (total < available) trim_to(p.m, static_cast<unsigned>(at - bytes_of(p.m)) + total);
+  // Ethernet padding goes. What lies behind the inner packet of a softwire stays until decapsulate(), so that the
+  // outer header remains true if the packet is handed over.
+  if (total < available && at == bytes_of(p.m)) trim_to(p.m, total);
   return {};
 }
 

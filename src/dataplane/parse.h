@@ -19,8 +19,8 @@ enum class Transport : uint8_t {
 };
 
 /// Lays `p.ip4`, `p.l4` and `p.l4_length` over an IPv4 packet of at most `available` bytes at `at`. Checks version,
-/// lengths, header checksum and source routes; refuses fragments. Cuts the mbuf after the packet when
-/// `available` reaches to its end.
+/// lengths, header checksum and source routes; refuses fragments. Cuts Ethernet padding off when the
+/// packet is the outermost one.
 Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available);
 
 /// Lays `p.ip6` over the mbuf's data: version and payload length; trims the mbuf to the packet.

@@ -140,12 +140,8 @@ MappingId Pipeline::miss_outbound(Packet& p) {
 }
 
 std::optional<SubscriberRule> Pipeline::rule_for(const Packet& p) const {
-  const SubscriberRule* rule = nullptr;
-  switch (p.carriage) {
-    case Carriage::nat44: rule = t_.subscribers_nat44.find(p.internal.ipv4); break;
-    case Carriage::ds_lite: rule = t_.subscribers_ds_lite.find(p.internal.ipv6); break;
-    case Carriage::nat64: rule = t_.subscribers_nat64.find(p.internal.ipv6); break;
-  }
+  const SubscriberRule* rule = p.carriage == Carriage::nat44 ? t_.rule_for(p.internal.ipv4)
+                                                            : t_.rule_for(p.carriage, p.internal.ipv6);
   if (rule == nullptr) return std::nullopt;
   // His instance must be the one that the address or prefix he sent to belongs to.
   if (p.internal.context != kNativeContext && !t_.instances[rule->instance].contexts[p.internal.context])

@@ -29,12 +29,15 @@ class Pipeline {
  private:
   /// Packets of one kind.
   struct Lane {
-    std::array<Packet, kBurst> packets;
+    Lane() {}  // NOLINT: the packets are written before they are read, and clearing them would cost every burst
+    union {
+      std::array<Packet, kBurst> packets;
+    };
     unsigned count = 0;
   };
 
   // classify.cpp: what kind of packet is it?
-  void take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface);
+  void take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface, bool ours);
   void from_inside_ipv4(Packet& p);
   void from_inside_ipv6(Packet& p);
   void open_softwire(Packet& p, Context context);
@@ -70,7 +73,7 @@ class Pipeline {
   // send.cpp: out of the worker.
   /// Sends an IP packet (mbuf data at its outermost header) out of an interface, or drops it.
   void send(uint8_t interface, rte_mbuf* m, bool ipv6);
-  void punt(Packet& p);
+  void punt(Packet& p, bool link_local);
   void hand_over(Packet& p, WorkerId to, Form form);
   void drop(rte_mbuf* m, DropReason reason) {
     w_.counters_.drop(reason);

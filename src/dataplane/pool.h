@@ -45,7 +45,8 @@ enum class BlockState : uint8_t {
 struct Block {
   uint32_t subscriber;             ///< record in the owner's SubscriberTable; kNobody when not live
   BlockIndex next, previous;       ///< free list of the address, or idle list of the worker
-  BlockIndex next_of_subscriber;
+  BlockIndex next_of_subscriber;   ///< with next_pool: the subscriber's next block; kNoBlock at the end
+  uint16_t next_pool;
   uint16_t used[kPortSpaces];      ///< mappings now
   uint16_t peak;                   ///< most mappings at once since it was allocated
   ShortTime idle_until;            ///< given back then, unless a mapping comes
@@ -55,7 +56,7 @@ struct Block {
 
   uint32_t mappings() const { return uint32_t{used[0]} + used[1] + used[2]; }
 };
-static_assert(sizeof(Block) == 36);
+static_assert(sizeof(Block) == 40);
 
 class Pool {
  public:

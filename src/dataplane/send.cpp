@@ -27,8 +27,9 @@ void Pipeline::send(uint8_t interface, rte_mbuf* m, bool ipv6) {
   w_.outbox_.push(interface, m);
 }
 
-/// Gives the frame to the kernel as it came, without its VLAN tag.
-void Pipeline::punt(Packet& p) {
+/// Gives the frame to the kernel as it came, without its VLAN tag. Half of the ring is kept for ARP and what is
+/// link-local or multicast: a flood to our addresses must not cost us our neighbours.
+void Pipeline::punt(Packet& p, bool link_local) {
   rte_mbuf* m = p.m;
   const unsigned l2 = m->l2_len;
   uint8_t* frame = l2 == 0 ? nullptr : prepend(m, l2);
@@ -42,7 +43,9 @@ void Pipeline::punt(Packet& p) {
   mark.form = Form::frame;
   mark.put(m);
   unfence(m);
-  if (rte_ring_enqueue(w_.fabric_.to_kernel, m) != 0) return drop(m, DropReason::punt_full);
+  rte_ring* ring = w_.fabric_.to_kernel;
+  const bool room = link_local || rte_ring_count(ring) < rte_ring_get_capacity(ring) / 2;
+  if (!room || rte_ring_enqueue(ring, m) != 0) return drop(m, DropReason::punt_full);
   w_.counters_.punted.add();
 }
 

@@ -38,11 +38,4 @@ void SessionTable::destroy(SessionId id, Mapping& mapping) {
   live_--;
 }
 
-bool SessionTable::has_address(const Mapping& mapping, net::Ipv4Address remote) const {
-  SessionId id = mapping.first_extra;
-  for (unsigned n = mapping.extra_sessions; n > 0; n--, id = records_[id].next)
-    if (records_[id].remote_address == remote) return true;
-  return false;
-}
-
 }  // namespace culvert::dataplane

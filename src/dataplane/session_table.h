@@ -41,8 +41,6 @@ class SessionTable {
   SessionId create(MappingId id, Mapping& mapping, const RemoteEndpoint& remote, SessionState state);
   /// Takes a session out of its mapping's chain.
   void destroy(SessionId id, Mapping& mapping);
-  /// Whether any session of the mapping's chain has this remote address (adf filtering).
-  bool has_address(const Mapping& mapping, net::Ipv4Address remote) const;
 
   size_t bytes() const { return records_.size() * sizeof(Session) + index_.bytes(); }
 

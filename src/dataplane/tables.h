@@ -47,6 +47,7 @@ struct InterfaceView {
   uint16_t vlan = 0;       ///< 0: untagged
   uint16_t mtu = 1500;
   net::MacAddress mac;     ///< ours
+  bool any_mac = false;    ///< take frames whatever their destination MAC (replay)
   const NextHopCell* next_hop_ipv4 = nullptr;  ///< null: none configured
   const NextHopCell* next_hop_ipv6 = nullptr;
   net::Ipv4Address ipv4;   ///< source of the box's own ICMP errors; 0.0.0.0: 192.0.0.8 (RFC 7600 dummy address)
@@ -62,6 +63,9 @@ struct ContextView {
   uint8_t length = 0;         ///< nat64: prefix length
   net::Ipv6Address address;   ///< ds-lite: the AFTR address; nat64: the prefix
   bool well_known = false;    ///< nat64: 64:ff9b::/96
+
+  /// RFC 6052 lengths are whole bytes.
+  bool is_prefix_of(const net::Ipv6Address& a) const { return std::memcmp(&a, &address, length / 8) == 0; }
 };
 
 /// An instance's policy.
@@ -113,12 +117,15 @@ struct Tables {
   Steering steering;
   std::vector<StaticEntry> statics;
   bool draining = false;  ///< some pool is on its way out
-  config::HoldDown hold_down;
   uint32_t hold_ms = 120'000;
   uint32_t icmp_error_rate = 100;
 
   std::vector<net::Ipv4Address> own_ipv4;  ///< the interfaces' addresses: traffic to them goes to the kernel
   std::vector<net::Ipv6Address> own_ipv6;
+
+  /// What subscriber-match says of a source (IPv4 as ::ffff:a.b.c.d), or nullptr.
+  const SubscriberRule* rule_for(Carriage carriage, const net::Ipv6Address& source) const;
+  const SubscriberRule* rule_for(net::Ipv4Address source) const { return subscribers_nat44.find(source); }
 
   /// Whether an IPv4 destination may be a pool's or our own: one bit a /16. Says no for nearly all the Internet
   /// from 8 KiB of cache, so that hairpinning costs other packets nothing.
@@ -145,23 +152,28 @@ class Registry {
   /// longer configured stay in it, draining; pools whose geometry changed are refused with an error.
   Result build(const config::Config& config, Millis now);
 
-  /// Forgets drained pools: those without a live or held block. Returns their slots. Callers publish tables without
-  /// them first.
-  std::vector<uint16_t> drained() const;
-  void forget(uint16_t slot);
+  /// Leaves a drained pool out of the tables that are built from now on.
+  void forget(uint16_t slot) { state_.pools[slot] = nullptr; }
   unsigned workers() const { return workers_; }
-  const std::vector<std::shared_ptr<Pool>>& pools() const { return pools_; }
+  const std::vector<std::shared_ptr<Pool>>& pools() const { return state_.pools; }
 
  private:
-  uint8_t instance_slot(const std::string& name, Carriage carriage, std::string* error);
-  std::optional<Context> context(const ContextView& view);
+  /// What numbers stand for. build() works on a copy, so that a refused configuration leaves no trace.
+  struct State {
+    std::map<std::string, uint8_t> instance_slots;
+    std::array<InstanceView, kMaxInstances> views;      ///< the last policy of each slot
+    std::vector<ContextView> contexts{ContextView{}};   ///< 0 is native
+    std::vector<std::shared_ptr<Pool>> pools;           ///< by slot
+  };
+  static std::string add_instance(State& state, Tables& t, const config::Instance& instance, unsigned workers);
+  std::string add_pools(State& state, Tables& t, const config::Instance& instance, uint8_t slot,
+                        std::vector<std::shared_ptr<Pool>>* added) const;
+  static void add_statics(Tables& t, const config::Instance& instance, uint8_t slot);
 
   unsigned workers_;
   uint32_t capacity_;
   uint64_t version_ = 0;
-  std::map<std::string, uint8_t> instance_slots_;
-  std::vector<ContextView> contexts_{ContextView{}};  ///< 0 is native
-  std::vector<std::shared_ptr<Pool>> pools_;
+  State state_;
 };
 
 }  // namespace culvert::dataplane

@@ -65,6 +65,7 @@ class TaggedIndex {
   }
 
  private:
+  friend struct TaggedIndexTest;
   struct alignas(64) Bucket {
     uint16_t tag[kWays];         ///< 0: free
     uint16_t strangers;          ///< bit i: entry i is in its alternate bucket

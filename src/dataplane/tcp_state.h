@@ -34,6 +34,8 @@ constexpr TcpStep tcp_step(SessionState state, Direction direction, uint8_t flag
     case none:
     case filter:
       if (!syn) return {none, TcpTimer::keep};
+      // The inside answers a SYN that was let in without a session of its own (StatefulBinding::track_tcp).
+      if (out && (flags & net::TcpHeader::kAck) != 0) return {established, TcpTimer::idle};
       return out ? TcpStep{out_init, TcpTimer::trans_open} : TcpStep{in_init, TcpTimer::in_syn};
     case in_init:
       if (syn && out) return {established, TcpTimer::idle};

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "dataplane/binding/stateful.h"
+#include "dataplane/icmp_budget.h"
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
 
@@ -89,8 +90,7 @@ class Worker {
   Outbox outbox_;
   rte_ring* tasks_;
   std::atomic<uint32_t> pending_{0};
-  uint32_t icmp_tokens_ = 0;       ///< thousandths of ICMP errors that may still be sent
-  Millis icmp_refilled_ = 0;
+  IcmpBudget icmp_budget_;
   uint16_t next_id_ = 1;           ///< IPv4 identification of what NAT64 and we make
   net::Random random_;
 };

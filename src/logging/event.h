@@ -60,7 +60,8 @@ struct Event {
   uint8_t subscriber_length = 128;  ///< prefix length of `subscriber`; an IPv4 mask counts from 96
   uint8_t worker = 0;
   uint16_t peak = 0;             ///< released: most mappings at once
-  uint8_t spare[2] = {};
+  uint8_t protocol = 0;          ///< IP protocol of a single explicit port; 0: the block serves all
+  uint8_t spare = 0;
   char instance[16] = {};        ///< name, cut to 15 characters
 };
 static_assert(sizeof(Event) == 64);

@@ -30,9 +30,32 @@ class RangeMap {
   RangeMap() = default;
   /// Longer prefixes win over the shorter ones that contain them; of two equal prefixes the later one wins.
   explicit RangeMap(std::vector<Entry> entries) {
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const Entry& a, const Entry& b) { return a.prefix.length < b.prefix.length; });
-    for (const Entry& e : entries) cut_in(number(e.prefix.address), last_of(e.prefix), e.value);
+    std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+      const Number x = number(a.prefix.address), y = number(b.prefix.address);
+      return x != y ? x < y : a.prefix.length < b.prefix.length;
+    });
+    std::vector<Range> open;  // the prefixes that contain the point reached, the shortest first
+    Number reached = 0;       // everything below is in ranges_
+    bool all = false;         // ... and so is everything
+    // Ends every open prefix that ends before `until`.
+    auto close = [&](Number until, bool to_the_end) {
+      while (!open.empty() && (to_the_end || open.back().last < until)) {
+        if (!all && reached <= open.back().last) {
+          ranges_.push_back({reached, open.back().last, open.back().value});
+          all = open.back().last == ~Number{0};
+          reached = open.back().last + 1;
+        }
+        open.pop_back();
+      }
+    };
+    for (const Entry& e : entries) {
+      const Number first = number(e.prefix.address);
+      close(first, false);
+      if (!open.empty() && reached < first) ranges_.push_back({reached, first - 1, open.back().value});
+      reached = first;
+      open.push_back({first, last_of(e.prefix), e.value});
+    }
+    close(0, true);
   }
 
   /// The value of the longest prefix that contains the address, or nullptr.
@@ -57,28 +80,6 @@ class RangeMap {
     constexpr unsigned kBits = sizeof(Number) * 8;
     Number host = p.length == 0 ? ~Number{0} : (p.length == kBits ? 0 : (Number{1} << (kBits - p.length)) - 1);
     return number(p.address) | host;
-  }
-
-  /// Puts a range in, splitting the one that contains it (prefixes nest: there is at most one, or it covers all).
-  void cut_in(Number first, Number last, const Value& value) {
-    std::vector<Range> next;
-    next.reserve(ranges_.size() + 2);
-    bool placed = false;
-    for (const Range& r : ranges_) {
-      if (r.last < first) {
-        next.push_back(r);
-        continue;
-      }
-      if (r.first < first) next.push_back({r.first, first - 1, r.value});
-      if (!placed) {
-        next.push_back({first, last, value});
-        placed = true;
-      }
-      if (r.first > last) next.push_back(r);
-      else if (r.last > last) next.push_back({last + 1, r.last, r.value});
-    }
-    if (!placed) next.push_back({first, last, value});
-    ranges_ = std::move(next);
   }
 
   std::vector<Range> ranges_;

@@ -26,7 +26,7 @@ Driver::Driver(const config::Config& config, uint64_t seed, logging::BlockLog* l
   std::vector<control::InterfaceFacts> facts;
   for (const auto& i : config.interfaces) {
     const bool outside = i.role == config::Role::outside;
-    facts.push_back({static_cast<uint16_t>(outside ? 1 : 0), mac(outside ? 2 : 1)});
+    facts.push_back({static_cast<uint16_t>(outside ? 1 : 0), mac(outside ? 2 : 1), true});
   }
   control::Engine::Options options;
   options.seed = seed == 0 ? 1 : seed;

@@ -5,7 +5,7 @@
 namespace culvert::dataplane {
 
 BlockAllocator::BlockAllocator(Pool& pool, WorkerId self)
-    : pool_(pool), self_(self), addresses_(pool.addresses(), Address{kEnd, kEnd, kNoBlock, kNoBlock, 0}),
+    : pool_(pool), self_(self), addresses_(pool.addresses(), Address{kEnd, kEnd, kNoBlock, kNoBlock, 0, false}),
       heads_(pool.sets() + 1, kEnd) {
   for (uint32_t a = 0; a < pool.addresses(); a++) {
     for (uint32_t s = 0; s < pool.sets(); s++) {
@@ -33,6 +33,10 @@ void BlockAllocator::unlink(uint32_t a) {
   if (e.next != kEnd) addresses_[e.next].previous = e.previous;
   if (e.previous != kEnd) addresses_[e.previous].next = e.next;
   else heads_[e.free] = e.next;
+}
+
+/// Lowers the mark after an address moved down. It moves down by one list, so there is next to nothing to search.
+void BlockAllocator::settle() {
   while (emptiest_ > 0 && heads_[emptiest_] == kEnd) emptiest_--;
 }
 
@@ -46,7 +50,7 @@ void BlockAllocator::append(BlockIndex b) {
   else pool_.block(e.last).next = b;
   e.last = b;
   e.free++;
-  free_blocks_++;
+  count(1);
 }
 
 BlockIndex BlockAllocator::pop(uint32_t a) {
@@ -55,8 +59,9 @@ BlockIndex BlockAllocator::pop(uint32_t a) {
   BlockIndex b = e.first;
   e.first = pool_.block(b).next;
   e.free--;
-  free_blocks_--;
+  count(-1);
   if (e.free > 0) link(a);
+  settle();
   return b;
 }
 
@@ -75,17 +80,21 @@ void BlockAllocator::give(BlockIndex b) {
   link(a);
 }
 
-std::vector<uint32_t> BlockAllocator::surrender(uint32_t count) {
+std::vector<uint32_t> BlockAllocator::surrender(uint32_t wanted) {
   std::vector<uint32_t> given;
   if (pool_.split()) {
-    while (given.size() < count && emptiest_ > 0) given.push_back(take());
+    while (given.size() < wanted && emptiest_ > 0) given.push_back(take());
     return given;
   }
   const uint32_t whole = pool_.sets();
-  for (uint32_t blocks = 0; blocks < count && emptiest_ == whole; blocks += whole) {
-    uint32_t a = heads_[whole];
-    while (addresses_[a].free > 0) pop(a);
-    given.push_back(a);
+  for (uint32_t a = heads_[whole], blocks = 0; a != kEnd && blocks < wanted;) {
+    const uint32_t next = addresses_[a].next;
+    if (!addresses_[a].pinned) {
+      while (addresses_[a].free > 0) pop(a);
+      given.push_back(a);
+      blocks += whole;
+    }
+    a = next;
   }
   return given;
 }

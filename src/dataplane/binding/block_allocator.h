@@ -2,10 +2,11 @@
 ///
 /// A new subscriber gets a block on the address with the most free blocks, so that room for the second block of
 /// everyone stays as even as can be (a subscriber's blocks are all on one address, RFC 6888 REQ-2). Addresses are
-/// kept in one list per count of free blocks, so the choice is O(1). Within an address the block that has been
+/// kept in one list per count of free blocks, so the choice takes no search. Within an address the block that has been
 /// free longest goes first. Only the owning worker touches this object.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "dataplane/pool.h"
@@ -19,7 +20,11 @@ class BlockAllocator {
 
   Pool& pool() { return pool_; }
   const Pool& pool() const { return pool_; }
-  uint32_t free_blocks() const { return free_blocks_; }
+  /// Any thread may ask.
+  uint32_t free_blocks() const { return free_blocks_.load(std::memory_order_relaxed); }
+
+  /// Keeps an address with this worker for good: a static mapping lies on it.
+  void pin(uint32_t address) { addresses_[address].pinned = true; }
 
   /// A free block on the emptiest address, or kNoBlock.
   BlockIndex take();
@@ -28,10 +33,10 @@ class BlockAllocator {
   /// Puts a block back on the free list (after its hold-down).
   void give(BlockIndex b);
 
-  /// Gives up entries for another worker: up to `count` free blocks of a split pool, or as many wholly free
-  /// addresses as make up about `count` blocks. What is returned is no longer this worker's: block numbers of a
+  /// Gives up entries for another worker: up to `wanted` free blocks of a split pool, or as many wholly free
+  /// addresses as make up about `wanted` blocks. What is returned is no longer this worker's: block numbers of a
   /// split pool, address numbers otherwise.
-  std::vector<uint32_t> surrender(uint32_t count);
+  std::vector<uint32_t> surrender(uint32_t wanted);
   /// Takes in what another worker surrendered, after the owner table says so.
   void adopt(const std::vector<uint32_t>& entries);
 
@@ -40,11 +45,17 @@ class BlockAllocator {
     uint32_t next, previous;  ///< list of addresses with the same count of free blocks
     BlockIndex first, last;   ///< free blocks, longest free first
     uint32_t free;
+    bool pinned;
   };
   static constexpr uint32_t kEnd = ~uint32_t{0};
 
   void link(uint32_t address);
   void unlink(uint32_t address);
+  void settle();
+  void count(int change) {
+    free_blocks_.store(free_blocks_.load(std::memory_order_relaxed) + static_cast<uint32_t>(change),
+                       std::memory_order_relaxed);
+  }
   void append(BlockIndex b);
   BlockIndex pop(uint32_t address);
 
@@ -53,7 +64,7 @@ class BlockAllocator {
   std::vector<Address> addresses_;
   std::vector<uint32_t> heads_;  ///< by count of free blocks
   uint32_t emptiest_ = 0;        ///< no list above this one has members
-  uint32_t free_blocks_ = 0;
+  std::atomic<uint32_t> free_blocks_{0};  ///< one writer
 };
 
 }  // namespace culvert::dataplane

@@ -8,6 +8,9 @@
 namespace culvert::dataplane {
 namespace {
 
+/// Blocks of one pool given back in one sweep, at most.
+constexpr unsigned kReleasesAtOnce = 64;
+
 net::HashKey derived(const net::HashKey& key, uint64_t salt) {
   net::HashKey k = key;
   for (uint64_t& w : k.word) w = net::fold_multiply(w ^ salt, 0x9e3779b97f4a7c15) | 1;
@@ -87,8 +90,8 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
 
   auto chosen = choose_port(tables, id, key, now);
   if (const auto* why = std::get_if<DropReason>(&chosen)) return *why;
-  auto [b, offset] = std::get<Port>(chosen);
-  Pool& pool = *tables.pools[s.pool];
+  auto [slot, b, offset] = std::get<Port>(chosen);
+  Pool& pool = *tables.pools[slot];
   ExternalKey external{pool.address_of(b), net::Be16(static_cast<uint16_t>(pool.first_port(b) + offset)),
                        key.protocol};
   MappingId mapping = add_record(key, external, id, now);
@@ -144,9 +147,13 @@ std::variant<StatefulBinding::Port, DropReason> StatefulBinding::choose_port(con
   // RFC 4787 REQ-4: parity is kept where a port of that parity is left; worth a look, not worth a block.
   const int parity = key.protocol == Protocol::udp ? key.port.value() & 1 : -1;
   for (int wanted : {parity, -1}) {
-    for (BlockIndex b = s.first_block; b != kNoBlock; b = tables.pools[s.pool]->block(b).next_of_subscriber) {
+    uint16_t slot = s.first_pool;
+    for (BlockIndex b = s.first_block; b != kNoBlock;) {
+      Pool& pool = *tables.pools[slot];
       uint16_t offset;
-      if (find_port(*tables.pools[s.pool], b, space, wanted, &offset)) return Port{b, offset};
+      if (!pool.draining && find_port(pool, b, space, wanted, &offset)) return Port{slot, b, offset};
+      slot = pool.block(b).next_pool;
+      b = pool.block(b).next_of_subscriber;
     }
     if (parity < 0) break;
   }
@@ -155,9 +162,9 @@ std::variant<StatefulBinding::Port, DropReason> StatefulBinding::choose_port(con
     counters_.block_refusals.add();
     return *why;
   }
-  Port p{std::get<BlockIndex>(grown), 0};
-  if (!find_port(*tables.pools[s.pool], p.block, space, parity, &p.offset))
-    find_port(*tables.pools[s.pool], p.block, space, -1, &p.offset);
+  Port p = std::get<Port>(grown);
+  if (!find_port(*tables.pools[p.pool], p.block, space, parity, &p.offset))
+    find_port(*tables.pools[p.pool], p.block, space, -1, &p.offset);
   return p;
 }
 
@@ -182,16 +189,16 @@ bool StatefulBinding::find_port(Pool& pool, BlockIndex b, PortSpace space, int p
   return false;
 }
 
-std::variant<BlockIndex, DropReason> StatefulBinding::grow(const Tables& tables, SubscriberId id, Millis now) {
+std::variant<StatefulBinding::Port, DropReason> StatefulBinding::grow(const Tables& tables, SubscriberId id, Millis now) {
   Subscriber& s = subscribers_[id];
   const InstanceView& policy = tables.instances[s.key.instance];
   if (!policy.configured) return DropReason::draining;
   if (s.block_count >= policy.max_blocks) return DropReason::no_ports;
   BlockIndex b = kNoBlock;
   uint16_t slot = 0;
-  if (s.paired) {  // RFC 6888 REQ-2: all of a subscriber's ports on one address
+  // RFC 6888 REQ-2: all of a subscriber's ports on one address, unless its pool is on its way out.
+  if (s.paired && !tables.pools[s.pool]->draining) {
     slot = s.pool;
-    if (tables.pools[slot]->draining) return DropReason::draining;
     b = allocators_[slot]->take_on(s.address);
   } else {
     for (uint16_t candidate : policy.pools) {
@@ -219,17 +226,19 @@ std::variant<BlockIndex, DropReason> StatefulBinding::grow(const Tables& tables,
   block.state = BlockState::live;
   block.subscriber = id;
   block.next_of_subscriber = s.first_block;
+  block.next_pool = s.first_pool;
   block.peak = 0;
   s.first_block = b;
+  s.first_pool = slot;
   link_idle(pool, b, ShortTime(now + policy.port_set));  // until its first mapping, which follows at once
   counters_.blocks_allocated.add();
   counters_.blocks_live.add();
-  return b;
+  return Port{slot, b, 0};
 }
 
 bool StatefulBinding::record(const Tables& tables, logging::EventKind kind, logging::EventReason reason,
                              const Subscriber& s, net::Ipv4Address external, uint16_t first, uint16_t last,
-                             uint16_t peak, Millis now) {
+                             uint16_t peak, Millis now, uint8_t protocol) {
   logging::Event e;
   e.time = now;
   e.kind = kind;
@@ -240,6 +249,7 @@ bool StatefulBinding::record(const Tables& tables, logging::EventKind kind, logg
   e.first_port = first;
   e.last_port = last;
   e.peak = peak;
+  e.protocol = protocol;
   e.worker = self_;
   const std::string& name = tables.instances[s.key.instance].name;
   std::copy_n(name.data(), std::min(name.size(), sizeof e.instance - 1), e.instance);
@@ -282,6 +292,8 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   if (direction == Direction::inbound && !filter_allows(policy, id, remote)) return DropReason::filtered;
   TcpStep step = tcp_step(SessionState::none, direction, flags);
   if (step.state == SessionState::none) return {};  // RFC 6146 §3.5.2.2 CLOSED: translated, but opens nothing
+  // Strangers cannot fill the session table: their SYN goes in, and the inside's answer makes the session.
+  if (direction == Direction::inbound && m.first_state != SessionState::none) return {};
   if (m.first_state == SessionState::none) {
     m.set_first(remote, step.state);
     start_timer(policy, step.timer, &m.expires, now);
@@ -290,6 +302,22 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   auto added = add_session(policy, id, remote, step.state);
   if (const auto* why = std::get_if<DropReason>(&added)) return *why;
   start_timer(policy, step.timer, &sessions_[std::get<SessionId>(added)].expires, now);
+  if (policy.filtering == config::Filtering::adf) return allow_address(policy, id, remote, now);
+  return {};
+}
+
+/// Under adf a remote address is found by one lookup, not by walking the mapping's sessions: it has an entry of its
+/// own, under port 0.
+std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const InstanceView& policy, MappingId id,
+                                                                        const RemoteEndpoint& remote, Millis now) {
+  const RemoteEndpoint address{remote.address, net::Be16()};
+  SessionId entry = sessions_.find(id, address);
+  if (entry == kNoSession) {
+    auto added = add_session(policy, id, address, SessionState::filter);
+    if (const auto* why = std::get_if<DropReason>(&added)) return *why;
+    entry = std::get<SessionId>(added);
+  }
+  sessions_[entry].expires = ShortTime(now + policy.tcp_idle);
   return {};
 }
 
@@ -300,7 +328,7 @@ bool StatefulBinding::filter_allows(const InstanceView& policy, MappingId id, co
     case config::Filtering::eif: return true;
     case config::Filtering::adf:
       return (m.first_state != SessionState::none && m.first_remote_address == remote.address) ||
-             sessions_.has_address(m, remote.address);
+             (m.extra_sessions != 0 && sessions_.find(id, {remote.address, net::Be16()}) != kNoSession);
     case config::Filtering::edf:
       return (m.first_state != SessionState::none && m.first_remote() == remote) ||
              (m.extra_sessions != 0 && sessions_.find(id, remote) != kNoSession);
@@ -355,6 +383,9 @@ void StatefulBinding::remove_session(SessionId id) {
 bool StatefulBinding::promote_session(Mapping& m) {
   if (m.extra_sessions == 0) return false;
   SessionId heir = m.first_extra;
+  // Entries that only allow an address keep no connection alive.
+  while (heir != kNoSession && sessions_[heir].state == SessionState::filter) heir = sessions_[heir].next;
+  if (heir == kNoSession) return false;
   m.set_first(sessions_[heir].remote(), sessions_[heir].state);
   m.expires = sessions_[heir].expires;
   remove_session(heir);
@@ -392,9 +423,7 @@ void StatefulBinding::end_mapping(const Tables& tables, MappingId id, bool hold,
   assert(pool != nullptr);
   const uint16_t port = m.external_port.value();
   if (m.is_static) {
-    s.static_mappings--;
-    record(tables, logging::EventKind::block_released, logging::EventReason::static_mapping, s, m.external_address,
-           port, port, 1, now);
+    s.static_mappings--;  // its record was written by remove_static()
   } else {
     BlockIndex b = pool->block_of(pool->index_of(m.external_address), port);
     release_port(tables, *pool, b, static_cast<uint16_t>(port - pool->first_port(b)), space, hold, now);
@@ -448,9 +477,7 @@ bool StatefulBinding::release_block(const Tables& tables, Pool& pool, BlockIndex
               pool.last_port(b), block.peak, now))
     return false;  // stays idle, and is tried again
   unlink_idle(pool, b);
-  BlockIndex* link = &s.first_block;
-  while (*link != b) link = &pool.block(*link).next_of_subscriber;
-  *link = block.next_of_subscriber;
+  unchain(tables, s, pool.slot(), b);
   s.block_count--;
   if (s.block_count == 0 && s.static_mappings == 0) s.paired = false;
   block.state = BlockState::held;
@@ -460,6 +487,19 @@ bool StatefulBinding::release_block(const Tables& tables, Pool& pool, BlockIndex
   counters_.blocks_live.subtract();
   forget_if_unused(who);
   return true;
+}
+
+void StatefulBinding::unchain(const Tables& tables, Subscriber& s, uint16_t slot, BlockIndex b) {
+  BlockIndex* link = &s.first_block;
+  uint16_t* link_pool = &s.first_pool;
+  while (*link != b || *link_pool != slot) {
+    Block& other = tables.pools[*link_pool]->block(*link);
+    link = &other.next_of_subscriber;
+    link_pool = &other.next_pool;
+  }
+  const Block& gone = tables.pools[slot]->block(b);
+  *link = gone.next_of_subscriber;
+  *link_pool = gone.next_pool;
 }
 
 void StatefulBinding::forget_if_unused(SubscriberId id) {
@@ -497,7 +537,10 @@ void StatefulBinding::sweep(const Tables& tables, Millis now) {
   if (now <= swept_) return;
   const uint64_t elapsed = swept_ == 0 ? 1 : now - swept_;
   swept_ = now;
-  while (!held_.empty() && held_.oldest().until.passed(now)) release_held(tables, held_.pop());
+  // A hold-down-timeout that was shortened by a reload holds for what waits already, too.
+  const auto longest = static_cast<int32_t>(tables.hold_ms);
+  while (!held_.empty() && (held_.oldest().until.passed(now) || held_.oldest().until.from(now) > longest))
+    release_held(tables, held_.pop());
   // A full round in 0.8 s, however long ago the last call was.
   auto share = [&](uint32_t size) {
     return static_cast<uint32_t>(std::min<uint64_t>(size, (size * std::min<uint64_t>(elapsed, 800) + 799) / 800));
@@ -539,9 +582,14 @@ void StatefulBinding::sweep_idle_blocks(const Tables& tables, Millis now) {
     Pool& pool = *tables.pools[slot];
     const bool leaving = pool.draining;
     const auto reason = leaving ? logging::EventReason::pool_removed : logging::EventReason::idle;
-    while (idle_[slot].first != kNoBlock) {
+    const auto longest = static_cast<int32_t>(tables.instances[pool.instance()].port_set);
+    // A few at a time: the end of a pool must not hold up packets. Releases can wait, allocations cannot: half of
+    // the ring is theirs.
+    for (unsigned n = 0; n < kReleasesAtOnce && idle_[slot].first != kNoBlock; n++) {
       const BlockIndex b = idle_[slot].first;
-      if (!leaving && !pool.block(b).idle_until.passed(now)) break;
+      const ShortTime until = pool.block(b).idle_until;
+      if (!leaving && !until.passed(now) && until.from(now) <= longest) break;
+      if (log_->waiting() > log_->capacity() / 2) return;
       if (!release_block(tables, pool, b, reason, now)) return;
     }
   }
@@ -556,7 +604,7 @@ void StatefulBinding::clear_mapping(const Tables& tables, MappingId id, Millis n
 void StatefulBinding::clear_subscriber(const Tables& tables, SubscriberId id, Millis now) {
   Subscriber& s = subscribers_[id];
   while (s.in_use && s.first_block != kNoBlock) {
-    Pool& pool = *tables.pools[s.pool];
+    Pool& pool = *tables.pools[s.first_pool];
     const BlockIndex b = s.first_block;
     for (Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
       for (unsigned offset = 0; offset < pool.ports().set_size; offset++) {
@@ -600,7 +648,7 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
   if (mappings_.size() < mappings_.capacity() && mappings_.find(entry.external) == kNoMapping) {
     why = DropReason::log_full;
     if (record(tables, logging::EventKind::block_allocated, logging::EventReason::static_mapping, s,
-               entry.external.address, port, port, 0, now))
+               entry.external.address, port, port, 0, now, static_cast<uint8_t>(entry.external.protocol)))
       mapping = add_record(entry.internal, entry.external, id, now);
   }
   if (mapping == kNoMapping) {
@@ -612,6 +660,7 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
   set_deltas(m, policy.carriage);
   s.static_mappings++;
   const Pool* pool = pool_for(tables, entry.external.address);
+  if (pool != nullptr) allocators_[pool->slot()]->pin(pool->index_of(entry.external.address));
   if (!s.paired && pool != nullptr) {
     s.paired = true;
     s.pool = pool->slot();
@@ -620,14 +669,27 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
   return mapping;
 }
 
-void StatefulBinding::prune_statics(const Tables& tables, Millis now) {
-  for (MappingId id = 0; id < mappings_.high_water(); id++) {
-    const Mapping& m = mappings_[id];
-    if (!m.in_use || !m.is_static) continue;
-    bool wanted = std::any_of(tables.statics.begin(), tables.statics.end(), [&](const StaticEntry& e) {
-      return e.internal == m.internal && e.external == m.external();
-    });
-    if (!wanted) end_mapping(tables, id, true, now);
+bool StatefulBinding::remove_static(const Tables& tables, const StaticEntry& entry, Millis now) {
+  const MappingId id = mappings_.find(entry.external);
+  if (id == kNoMapping || !mappings_[id].is_static || !(mappings_[id].internal == entry.internal)) return true;
+  const uint16_t port = entry.external.port.value();
+  if (!record(tables, logging::EventKind::block_released, logging::EventReason::static_mapping,
+              subscribers_[mappings_[id].subscriber], entry.external.address, port, port, 1, now,
+              static_cast<uint8_t>(entry.external.protocol)))
+    return false;
+  end_mapping(tables, id, true, now);
+  return true;
+}
+
+void StatefulBinding::expel(const Tables& tables, SubscriberId from, SubscriberId to, Millis now) {
+  for (SubscriberId id = from; id < to && id < subscribers_.high_water(); id++) {
+    const Subscriber& s = subscribers_[id];
+    if (!s.in_use || !tables.instances[s.key.instance].configured) continue;  // a removed instance's drain
+    const SubscriberRule* rule = tables.rule_for(tables.instances[s.key.instance].carriage, s.key.prefix);
+    const bool same = rule != nullptr && rule->instance == s.key.instance &&
+                      rule->mask + (tables.instances[rule->instance].carriage == Carriage::nat44 ? 96 : 0) == s.mask &&
+                      tables.steering.worker_of(s.key) == self_;
+    if (!same) clear_subscriber(tables, id, now);
   }
 }
 

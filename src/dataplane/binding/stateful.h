@@ -91,16 +91,26 @@ class StatefulBinding {
   void detach(uint16_t slot);
   BlockAllocator* allocator(uint16_t slot) { return slot < allocators_.size() ? allocators_[slot].get() : nullptr; }
 
+  /// Free blocks of a pool. Any thread may ask, but not while the pool is being attached or detached.
+  uint32_t free_blocks(uint16_t slot) const {
+    const BlockAllocator* a = slot < allocators_.size() ? allocators_[slot].get() : nullptr;
+    return a == nullptr ? 0 : a->free_blocks();
+  }
+
   /// Makes the static mapping if it is this worker's and not there yet. An error is why it cannot be made.
   Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now);
-  /// Ends static mappings that the tables no longer name.
-  void prune_statics(const Tables& tables, Millis now);
+  /// Ends a static mapping. False when the log ring is full: it lives on, to be tried again.
+  bool remove_static(const Tables& tables, const StaticEntry& entry, Millis now);
+  /// Of the subscribers numbered [from, to): ends those whom a changed configuration knows no longer, knows as
+  /// somebody else, or gives to another worker. Their flows begin anew there.
+  void expel(const Tables& tables, SubscriberId from, SubscriberId to, Millis now);
 
   /// Bytes taken for tables.
   size_t bytes() const { return mappings_.bytes() + sessions_.bytes() + subscribers_.bytes(); }
 
  private:
   struct Port {
+    uint16_t pool;
     BlockIndex block;
     uint16_t offset;
   };
@@ -127,6 +137,8 @@ class StatefulBinding {
                                                   const RemoteEndpoint& remote, SessionState state);
   void remove_session(SessionId id);
   bool promote_session(Mapping& m);
+  std::variant<std::monostate, DropReason> allow_address(const InstanceView& policy, MappingId id,
+                                                         const RemoteEndpoint& remote, Millis now);
 
   std::variant<SubscriberId, DropReason> find_or_add(const SubscriberKey& key, uint8_t mask,
                                                      const InstanceView& policy, Millis now);
@@ -135,10 +147,11 @@ class StatefulBinding {
   MappingId add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id, Millis now);
   std::variant<Port, DropReason> choose_port(const Tables& tables, SubscriberId id, const InternalKey& key,
                                              Millis now);
-  std::variant<BlockIndex, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
+  std::variant<Port, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
   bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset);
   bool record(const Tables& tables, logging::EventKind kind, logging::EventReason reason, const Subscriber& s,
-              net::Ipv4Address external, uint16_t first, uint16_t last, uint16_t peak, Millis now);
+              net::Ipv4Address external, uint16_t first, uint16_t last, uint16_t peak, Millis now,
+              uint8_t protocol = 0);
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
   void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
@@ -148,6 +161,7 @@ class StatefulBinding {
   void release_held(const Tables& tables, const HeldItem& item);
   bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
   void forget_if_unused(SubscriberId id);
+  static void unchain(const Tables& tables, Subscriber& s, uint16_t slot, BlockIndex b);
   Pool* pool_for(const Tables& tables, net::Ipv4Address a) const;
   void link_idle(Pool& pool, BlockIndex b, ShortTime until);
   void unlink_idle(Pool& pool, BlockIndex b);

@@ -36,7 +36,8 @@ struct alignas(64) Subscriber {
   uint16_t pool;             ///< slot; meaningful while paired
   bool paired;               ///< an external address was chosen: `pool`, `address` (RFC 6888 REQ-2)
   uint32_t address;          ///< number in the pool
-  BlockIndex first_block;    ///< chain through Block::next_of_subscriber
+  BlockIndex first_block;    ///< chain through Block::next_of_subscriber; blocks of a drained pool may be in it
+  uint16_t first_pool;       ///< pool of first_block
   uint32_t mappings;
   uint32_t sessions;         ///< extra sessions
   uint16_t ports[kPortSpaces];  ///< external ports in use

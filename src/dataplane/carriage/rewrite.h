@@ -58,9 +58,20 @@ inline void ipv4_in(Packet& p, const Mapping& m) {
   rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, net::inverse_delta(m.transport_delta));
 }
 
-/// Takes the outer header off; the inner packet keeps its DSCP (RFC 2983 §4.1 pipe) .
+/// ECN codepoints (RFC 3168 §5).
+inline constexpr uint8_t kEcnMask = 3, kCongestion = 3;
+
+/// Takes the outer header off, and what may lie behind the inner packet. The inner packet keeps its DSCP (RFC 2983
+/// §3.1, pipe), but congestion that the access network marked is not forgotten (RFC 6040 §4.2).
 inline void decapsulate(Packet& p) {
+  if ((p.ip6->traffic_class() & kEcnMask) == kCongestion && (p.ip4->tos & kEcnMask) != kCongestion) {
+    const uint16_t old = net::Be16(p.ip4->tos).raw();
+    p.ip4->tos |= kCongestion;
+    p.ip4->checksum =
+        net::apply_delta(p.ip4->checksum, net::Sum().add(net::Be16(p.ip4->tos)).subtract(old).folded());
+  }
   strip(p.m, static_cast<unsigned>(reinterpret_cast<uint8_t*>(p.ip4) - bytes_of(p.m)));
+  trim_to(p.m, p.ip4->total_length.value());
   p.ip6 = nullptr;
 }
 

@@ -6,9 +6,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <ctime>
 #include <future>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -90,7 +92,9 @@ class Box {
     for (unsigned w = 0; w < engine_->workers(); w++) {
       threads_.emplace_back([this, w] {
         while (!stop_) {
+          const uint64_t before = cpu_nanoseconds();
           engine_->worker(w).poll(now);
+          longest_poll = std::max<uint64_t>(longest_poll, cpu_nanoseconds() - before);
           usleep(20);
         }
       });
@@ -183,14 +187,23 @@ class Box {
   std::unique_ptr<control::Api> api;
   std::atomic<Millis> now{kStart + 1000};
   std::string reload_answer;
+  /// The most CPU time, in ns, that any worker spent on one round: what a packet may have had to wait for.
+  std::atomic<uint64_t> longest_poll{0};
 
  private:
+  /// CPU time of this thread: what it did, not how long others kept it from doing it.
+  static uint64_t cpu_nanoseconds() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+  }
+
   static constexpr const char* kYaml = R"(
 interfaces:
   - {name: in, device: net_null0, role: inside, ipv4-address: 192.0.2.2/24, next-hop-ipv4: 192.0.2.1,
      ipv6-address: "2001:db8:1::2/64", next-hop-ipv6: "2001:db8:1::1"}
   - {name: out, device: net_null1, role: outside, ipv4-address: 198.51.100.1/30, next-hop-ipv4: 198.51.100.2}
-capacity: {subscribers: 20000, mappings: 100000, sessions: 1000, packet-buffers: 1024}
+capacity: {subscribers: 20000, mappings: 100000, sessions: 1000, packet-buffers: 8192}
 instances:
   - {name: plain, type: nat44, subscriber-match: [100.64.0.0/10], external-ip-address-pool: [203.0.113.0/26]}
   - {name: homes, type: ds-lite, aftr-ipv6-addr: "2001:db8:a::1",

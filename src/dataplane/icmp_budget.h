@@ -1,0 +1,44 @@
+/// How many ICMP errors a worker may still make (RFC 1812 §4.3.2.8, RFC 4443 §2.4(f)). Each side of the box has a
+/// bucket of its own, and no source gets more than its share of one, so that neither a stranger outside nor a
+/// noisy subscriber can silence the Packet Too Big that somebody else needs.
+#pragma once
+
+#include <algorithm>
+#include <array>
+
+#include "dataplane/time.h"
+
+namespace culvert::dataplane {
+
+class IcmpBudget {
+ public:
+  /// Whether an error to a source (its hash) may go out now; takes it from the budget if so. `rate`: errors a second
+  /// for a side; a bucket holds a second's worth.
+  bool take(bool inside, uint64_t source_hash, uint32_t rate, Millis now) {
+    Bucket& all = sides_[inside ? 1 : 0];
+    Bucket& one = sources_[source_hash % sources_.size()];
+    const uint32_t share = std::max(rate / 4, std::min(rate, 10u));
+    if (!one.fill(share, now) || !all.fill(rate, now)) return false;
+    one.tokens -= 1000;
+    all.tokens -= 1000;
+    return true;
+  }
+
+ private:
+  struct Bucket {
+    Millis filled = 0;
+    uint32_t tokens = 0;  ///< thousandths
+
+    /// Fills up for the time that passed; true when there is a whole token.
+    bool fill(uint32_t rate, Millis now) {
+      const uint64_t since = std::min<uint64_t>(now - std::min(now, filled), 1000);
+      tokens = static_cast<uint32_t>(std::min(tokens + since * rate, uint64_t{rate} * 1000));
+      filled = now;
+      return tokens >= 1000;
+    }
+  };
+  std::array<Bucket, 2> sides_;
+  std::array<Bucket, 256> sources_;
+};
+
+}  // namespace culvert::dataplane
