@@ -14,6 +14,7 @@
 #include "control/engine.h"
 #include "dataplane/eal.h"
 #include "dataplane/packet.h"
+#include "net/checksum.h"
 #include "net/rfc6052.h"
 
 namespace {

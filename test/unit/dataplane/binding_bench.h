@@ -2,6 +2,7 @@
 /// is read into a ledger after every step. No EAL, no packets.
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <memory>
@@ -34,7 +35,7 @@ inline config::Config small_config(std::vector<const char*> pools = {"203.0.113.
   i.ports.first_port = 1024;
   i.ports.last_port = static_cast<uint16_t>(1024 + set_size * sets_per_address - 1);
   i.ports.set_size = set_size;
-  i.ports.sets_per_subscriber = 2;
+  i.ports.sets_per_subscriber = std::min<uint8_t>(2, sets_per_address);
   i.ports.explicit_first = 60000;
   i.ports.explicit_last = 60999;
   i.timers.udp = i.timers.icmp = config::seconds{30};
