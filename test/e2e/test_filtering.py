@@ -1,5 +1,7 @@
 """Who may come in: nobody before there is a mapping; then whom `filtering-type` lets (RFC 4787 §5)."""
 
+import time
+
 from support import for_each_carriage, instance, receive_nothing, topology
 
 PORT = 7000
@@ -34,6 +36,8 @@ def test_nobody_gets_in_before_a_mapping_exists(net):
     for port in range(1024, 65536, 64):
         stranger.sendto(b"knock", ("203.0.113.1", port))
         knocks += 1
+        if knocks % 64 == 0:
+            time.sleep(0.01)  # the packet sockets of a busy machine hold only so many
     assert receive_nothing(listener)
     assert sum(net.dropped().values()) - dropped >= knocks * 0.9, net.dropped()
 

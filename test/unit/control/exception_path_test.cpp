@@ -56,7 +56,8 @@ struct Box {
   }
   /// The first frame from the kernel that `wanted` takes; nothing after two seconds.
   std::string from_kernel(const std::function<bool(const std::string&)>& wanted) {
-    for (int i = 0; i < 200; ++i) {
+    const auto until = std::chrono::steady_clock::now() + 2s;
+    while (std::chrono::steady_clock::now() < until) {
       loop.run_once(10ms);
       void* p;
       while (rte_ring_dequeue(fabric.to_worker[0], &p) == 0) {
@@ -68,6 +69,13 @@ struct Box {
       }
     }
     return "";
+  }
+
+  /// Whether a condition comes true within two seconds.
+  bool soon(const std::function<bool()>& condition) {
+    const auto until = std::chrono::steady_clock::now() + 2s;
+    while (!condition() && std::chrono::steady_clock::now() < until) loop.run_once(10ms);
+    return condition();
   }
 
   dataplane::BufferPool buffers = dataplane::make_buffers("exception", 1023, 1600);
@@ -156,7 +164,7 @@ TEST_CASE("next hops are resolved by the kernel, kept while it believes in them,
   REQUIRE(asked.size() >= 42);
   CHECK(asked.substr(38, 4) == raw(kHopIpv4));
   box.to_kernel(arp(2, kHopIpv4, kOurIpv4));
-  for (int i = 0; i < 100 && cells[0].mac == 0; ++i) box.loop.run_once(10ms);
+  box.soon([&] { return cells[0].mac != 0; });
   dataplane::NextHopCell expected;
   expected.set(kTheirs);
   CHECK(cells[0].mac == expected.mac);
@@ -171,14 +179,14 @@ TEST_CASE("next hops are resolved by the kernel, kept while it believes in them,
   net::Ipv6Address asker;
   std::memcpy(&asker, solicited.data() + 22, 16);
   box.to_kernel(advertisement(kHopIpv6, asker));
-  for (int i = 0; i < 100 && cells[1].mac == 0; ++i) box.loop.run_once(10ms);
+  box.soon([&] { return cells[1].mac != 0; });
   CHECK(cells[1].mac == expected.mac);
   CHECK(neighbours.all_resolved());
   for (const NextHopState& n : neighbours.next_hops()) CHECK(n.state() == "reachable");
 
   // The kernel gives up on one: a deletion by hand goes through FAILED.
   REQUIRE(std::system("ip neigh del 192.0.2.1 dev inside") == 0);
-  for (int i = 0; i < 100 && cells[0].mac != 0; ++i) box.loop.run_once(10ms);
+  box.soon([&] { return cells[0].mac == 0; });
   CHECK(cells[0].mac == 0);
   CHECK(cells[1].mac != 0);
   CHECK_THAT(said.back(), Contains("192.0.2.1 does not answer any more"));
