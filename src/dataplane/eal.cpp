@@ -24,32 +24,26 @@ namespace {
 
 constexpr size_t kMegabyte = size_t{1} << 20;
 
-/// DPDK makes a runtime directory even when it keeps nothing there. This gives it one that goes away again.
-class RuntimeDirectory {
+/// DPDK makes a runtime directory even when it keeps nothing there, and leaves it behind. While this lives it finds
+/// none that it could make, which is as good to it.
+class NoRuntimeDirectory {
  public:
-  RuntimeDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "culvert-eal-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) return;
-    path_ = name;
+  NoRuntimeDirectory() {
     if (const char* before = getenv(kVariable)) before_ = before;
-    setenv(kVariable, path_.c_str(), 1);
+    setenv(kVariable, "/dev/null", 1);
   }
-  ~RuntimeDirectory() {
-    if (path_.empty()) return;
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+  ~NoRuntimeDirectory() {
     if (before_) {
       setenv(kVariable, before_->c_str(), 1);
     } else {
       unsetenv(kVariable);
     }
   }
-  RuntimeDirectory(const RuntimeDirectory&) = delete;
-  RuntimeDirectory& operator=(const RuntimeDirectory&) = delete;
+  NoRuntimeDirectory(const NoRuntimeDirectory&) = delete;
+  NoRuntimeDirectory& operator=(const NoRuntimeDirectory&) = delete;
 
  private:
   static constexpr const char* kVariable = "RUNTIME_DIRECTORY";
-  std::string path_;
   std::optional<std::string> before_;
 };
 
@@ -57,7 +51,7 @@ bool started = false;
 
 /// rte_eal_init() with the words of `arguments`. Returns its result.
 int start(const std::vector<std::string>& arguments) {
-  RuntimeDirectory directory;
+  NoRuntimeDirectory none;
   std::vector<std::string> words{"culvertd"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -154,9 +148,12 @@ Eal init_eal(const config::Config& config, bool debug) {
   for (size_t i = 0; i < eal.cpus.size(); ++i) lcores += fmt::format("{}{}@{}", i == 0 ? "" : ",", i, eal.cpus[i]);
   arguments.insert(arguments.end(), {"--lcores", lcores, "--main-lcore", "0"});
   arguments.push_back(debug ? "--log-level=*:debug" : "--log-level=*:warning");
-  // What drivers say on every start here and nobody can do anything about: no traffic classes for flow rules, no
-  // secondary processes.
-  if (!debug) arguments.insert(arguments.end(), {"--log-level=pmd.net.tap:critical", "--log-level=pmd.net.memif:error"});
+  // What is said on every start here and nobody can do anything about: no runtime directory, no traffic classes for
+  // flow rules, no secondary processes.
+  if (!debug) {
+    arguments.insert(arguments.end(), {"--log-level=lib.eal:error", "--log-level=pmd.net.tap:critical",
+                                       "--log-level=pmd.net.memif:error"});
+  }
   // Without an allow list DPDK would take every device that is bound to its drivers.
   bool pci = false;
   for (const auto& i : config.interfaces) {

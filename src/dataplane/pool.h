@@ -60,10 +60,11 @@ static_assert(sizeof(Block) == 40);
 
 class Pool {
  public:
-  /// `slot` is the pool's stable number; `split`: single blocks are dealt to workers, not whole addresses.
+  /// `slot` is the pool's stable number; `split`: single blocks are dealt to workers, not whole addresses. Dealing
+  /// begins with worker `first_owner`, so that many small pools do not all go to the first.
   /// Throws std::bad_alloc when the memory for the blocks is not to be had.
   Pool(uint16_t slot, uint8_t instance, const net::Ipv4Prefix& prefix, const config::PortAllocation& ports,
-       unsigned workers, bool split);
+       unsigned workers, bool split, unsigned first_owner = 0);
 
   uint16_t slot() const { return slot_; }
   uint8_t instance() const { return instance_; }

@@ -87,8 +87,12 @@ std::string Registry::add_pools(State& state, Tables& t, const config::Instance&
                                 std::vector<std::shared_ptr<Pool>>* added) const {
   uint64_t of_instance = 0, taken = 0;
   for (const auto& p : instance.pools) of_instance += p.size();
+  const bool split = workers_ > 1 && of_instance < uint64_t{4} * workers_;
+  uint64_t dealt = 0;  // of the instance's pools before this one: where dealing goes on
   for (const auto& p : state.pools) taken += p ? p->addresses() : 0;
   for (const net::Ipv4Prefix& prefix : instance.pools) {
+    const auto first_owner = static_cast<unsigned>(dealt % workers_);
+    dealt += prefix.size() * (split ? instance.ports.sets_per_address() : 1);
     auto same = std::find_if(state.pools.begin(), state.pools.end(),
                              [&](const auto& p) { return p && p->prefix() == prefix; });
     if (same != state.pools.end()) {
@@ -111,9 +115,8 @@ std::string Registry::add_pools(State& state, Tables& t, const config::Instance&
     const auto number = static_cast<size_t>(free - state.pools.begin());
     if (number == kMaxPools) return fmt::format("more than {} pools", kMaxPools);
     if (free == state.pools.end()) state.pools.emplace_back();
-    const bool split = workers_ > 1 && of_instance < uint64_t{4} * workers_;
     state.pools[number] = std::make_shared<Pool>(static_cast<uint16_t>(number), slot, prefix, instance.ports, workers_,
-                                                 split);
+                                                 split, first_owner);
     taken += prefix.size();
     t.instances[slot].pools.push_back(static_cast<uint16_t>(number));
     added->push_back(state.pools[number]);

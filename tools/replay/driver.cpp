@@ -119,7 +119,7 @@ void Driver::empty_outboxes() {
       auto& frames = engine_->worker(w).outbox().frames(static_cast<uint8_t>(i));
       const config::Role role = engine_->config().interfaces[i].role;
       for (rte_mbuf* m : frames) {
-        // A one-armed box has one wire: what leaves is told apart by whom it is for.
+        // A one-armed box has one wire, and replay calls it the inside.
         const Side side = role == config::Role::outside ? Side::outside : Side::inside;
         output_(side, now_ns_, {dataplane::bytes_of(m), m->data_len});
         dataplane::free_packet(m);

@@ -32,7 +32,8 @@ constexpr const char* kIntroduction =
     "Usage: culvert replay -c CONFIG [--inside A.pcap] [--outside B.pcap] [options]\n\n"
     "Runs captured packets through the appliance's own pipeline: no ports, no root, no huge pages. Time is the\n"
     "captures' time, so timers run as they did (or would have done); the same input gives the same output to the\n"
-    "byte. Captures are pcap or pcapng, Ethernet or raw IP; what is written has the link type of its side.\n\n"
+    "byte. Captures are pcap or pcapng, Ethernet or raw IP; what is written has the link type of its side. A box with\n"
+    "one interface (role: both) sends everything to the inside.\n\n"
     "  culvert replay -c culvert.yaml --inside subscriber.pcap --write-outside out.pcap --stats\n\n";
 
 po::options_description options(Arguments& a) {
@@ -117,6 +118,13 @@ int replay(const Arguments& a) {
   auto config = std::get<config::Config>(std::move(loaded));
   if (a.workers != 0) config.workers = static_cast<uint16_t>(a.workers);
 
+  for (const std::string& out : {a.write_inside, a.write_outside, a.block_log}) {
+    for (const std::string& in : {a.inside, a.outside, a.config}) {
+      std::error_code none;
+      if (!out.empty() && !in.empty() && std::filesystem::equivalent(in, out, none))
+        throw std::runtime_error(fmt::format("{} would be overwritten while it is read; write elsewhere", in));
+    }
+  }
   auto inside = open_capture(a.inside, Side::inside), outside = open_capture(a.outside, Side::outside);
   const LinkType any = inside ? inside->link_type() : outside ? outside->link_type() : LinkType::ethernet;
   const LinkType types[] = {inside ? inside->link_type() : any, outside ? outside->link_type() : any};

@@ -395,13 +395,14 @@ bool StatefulBinding::promote_session(Mapping& m) {
 bool StatefulBinding::outlive(const Tables& tables, MappingId id, Millis now) {
   Mapping& m = mappings_[id];
   if (m.internal.protocol == Protocol::tcp) {
-    const SessionState last = m.first_state;
+    // RFC 6888 REQ-8 exception A: where every close was seen no hold-down is needed.
+    bool closed = true;
     while (m.expires.passed(now)) {
+      closed = closed && close_was_seen(m.first_state);
       if (promote_session(m)) continue;
       m.first_state = SessionState::none;
       if (m.is_static) return true;
-      // RFC 6888 REQ-8 exception A: a close that was seen needs no hold-down.
-      end_mapping(tables, id, !close_was_seen(last), now);
+      end_mapping(tables, id, !closed, now);
       return false;
     }
     return true;
@@ -577,7 +578,7 @@ void StatefulBinding::sweep_sessions(uint32_t count, Millis now) {
 }
 
 void StatefulBinding::sweep_idle_blocks(const Tables& tables, Millis now) {
-  for (uint16_t slot = 0; slot < idle_.size(); slot++) {
+  for (size_t slot = 0; slot < idle_.size(); slot++) {
     if (idle_[slot].first == kNoBlock) continue;
     Pool& pool = *tables.pools[slot];
     const bool leaving = pool.draining;

@@ -85,7 +85,7 @@ TEST_CASE("mappings are filtered", "[control][api]") {
   CHECK(unknown.last.value("usage", false));
 }
 
-TEST_CASE("a mapping past its time is not listed, swept or not", "[control][api]") {
+TEST_CASE("a mapping past its time is not listed", "[control][api]") {
   Box box;
   box.fill(Carriage::nat44, 10, 10);
   box.start();
