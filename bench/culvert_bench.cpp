@@ -1,8 +1,9 @@
-/// How fast one worker is, with packets from memory: Worker::receive() as the appliance calls it, and nothing else.
+/// How fast one worker is, with packets from memory: Worker::receive() as the appliance calls it, and nothing
+/// else.
 ///
-/// Packets are written into mbufs anew before every burst, in the baseline as well as in every scenario, so the
-/// ratio to the baseline tells what the NAT costs. All scenarios are measured in turn, several rounds, and the best
-/// round counts: what the machine can do when nobody disturbs it.
+/// Packets are written into mbufs anew before every burst, in the baseline as well as in every scenario, so
+/// the ratio to the baseline tells what the NAT costs. All scenarios are measured in turn, several rounds,
+/// and the best round counts: what the machine can do when nobody disturbs it.
 
 #include <fmt/format.h>
 #include <rte_mbuf.h>
@@ -22,8 +23,8 @@ namespace {
 using namespace culvert;
 using dataplane::kBurst;
 
-constexpr unsigned kPackets = 2048;   ///< mbufs in turn: more than fits L1, as with a NIC's ring
-constexpr uint32_t kPortsEach = 10;   ///< mappings of a subscriber
+constexpr unsigned kPackets = 2048;  ///< mbufs in turn: more than fits L1, as with a NIC's ring
+constexpr uint32_t kPortsEach = 10;  ///< mappings of a subscriber
 constexpr dataplane::Millis kNow = 1'700'000'000'000;
 
 net::MacAddress mac(uint8_t last) { return {{2, 0, 0, 0, 0, last}}; }
@@ -73,7 +74,8 @@ void ethernet(Frame& f, uint16_t type) {
   f.size = 14;
 }
 
-/// Appends an IPv4 UDP packet with a payload of six bytes: 64 bytes with Ethernet, the smallest frame there is.
+/// Appends an IPv4 UDP packet with a payload of six bytes: 64 bytes with Ethernet, the smallest frame there
+/// is.
 void ipv4_udp(Frame& f, net::Ipv4Address from, uint16_t sport, net::Ipv4Address to, uint16_t dport) {
   auto* ip = reinterpret_cast<net::Ipv4Header*>(f.bytes + f.size);
   ip->version_ihl = 0x45;
@@ -89,7 +91,8 @@ void ipv4_udp(Frame& f, net::Ipv4Address from, uint16_t sport, net::Ipv4Address 
   f.size += 34;
 }
 
-void ipv6(Frame& f, const net::Ipv6Address& from, const net::Ipv6Address& to, uint8_t next, uint16_t payload) {
+void ipv6(Frame& f, const net::Ipv6Address& from, const net::Ipv6Address& to, uint8_t next,
+          uint16_t payload) {
   auto* ip = reinterpret_cast<net::Ipv6Header*>(f.bytes + f.size);
   ip->version_class_label = net::Be32(6u << 28);
   ip->payload_length = net::Be16(payload);
@@ -120,7 +123,8 @@ Frame outbound(config::Carriage carriage, uint32_t i) {
       break;
     case config::Carriage::nat64: {
       ethernet(f, net::kEtherIpv6);
-      ipv6(f, home(0x20010db800000000), net::embed(net::kWellKnownPrefix.address, 96, kServer), net::kIpUdp, 14);
+      ipv6(f, home(0x20010db800000000), net::embed(net::kWellKnownPrefix.address, 96, kServer), net::kIpUdp,
+           14);
       auto* udp = reinterpret_cast<net::UdpHeader*>(f.bytes + f.size);
       *udp = {net::Be16(port), net::Be16(53), net::Be16(14), net::Be16(1)};
       f.size += 14;
@@ -158,7 +162,8 @@ class Bench {
 
   dataplane::Worker& worker() { return engine_->worker(0); }
 
-  /// Runs bursts of frames chosen by `next` until `count` packets went through `consume`; returns packets a second.
+  /// Runs bursts of frames chosen by `next` until `count` packets went through `consume`; returns packets a
+  /// second.
   double run(uint64_t count, const std::function<const Frame&()>& next,
              const std::function<void(rte_mbuf**, unsigned)>& consume) {
     const auto start = std::chrono::steady_clock::now();
@@ -174,10 +179,12 @@ class Bench {
       }
       consume(burst, kBurst);
     }
-    return static_cast<double>(count) / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return static_cast<double>(count) /
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
-  /// The worker as consumer. What it sends or drops must stay ours: an extra reference keeps it from the pool.
+  /// The worker as consumer. What it sends or drops must stay ours: an extra reference keeps it from the
+  /// pool.
   void through(uint16_t port, rte_mbuf** burst, unsigned count) {
     for (unsigned i = 0; i < count; i++) rte_mbuf_refcnt_set(burst[i], 2);
     worker().receive(port, burst, count, kNow);
@@ -202,8 +209,9 @@ void measure(uint32_t mappings, bool quick) {
     const auto carriage = static_cast<config::Carriage>(c);
     for (uint32_t i = 0; i < mappings; i++) out[c].push_back(outbound(carriage, i));
     size_t at = 0;
-    create[c] = bench.run(mappings / kBurst * kBurst, [&]() -> const Frame& { return out[c][at++]; },
-                          [&](rte_mbuf** b, unsigned n) { bench.through(0, b, n); });
+    create[c] = bench.run(
+        mappings / kBurst * kBurst, [&]() -> const Frame& { return out[c][at++]; },
+        [&](rte_mbuf** b, unsigned n) { bench.through(0, b, n); });
   }
   const auto& table = bench.worker().binding().mappings();
   for (uint32_t id = 0; id < table.high_water(); id++) in[table[id].instance].push_back(inbound(table[id]));
@@ -212,27 +220,28 @@ void measure(uint32_t mappings, bool quick) {
     return [&]() -> const Frame& { return frames[random.below(static_cast<uint32_t>(frames.size()))]; };
   };
   const auto swap_macs = [](rte_mbuf** b, unsigned n) {
-    for (unsigned i = 0; i < n; i++) std::swap_ranges(dataplane::bytes_of(b[i]), dataplane::bytes_of(b[i]) + 6,
-                                                      dataplane::bytes_of(b[i]) + 6);
+    for (unsigned i = 0; i < n; i++)
+      std::swap_ranges(dataplane::bytes_of(b[i]), dataplane::bytes_of(b[i]) + 6,
+                       dataplane::bytes_of(b[i]) + 6);
   };
   double base = 0, best[3][2] = {};
   for (int round = 0; round < (quick ? 2 : 5); round++) {
     base = std::max(base, bench.run(packets, at_random(out[0]), swap_macs));
     for (unsigned c = 0; c < 3; c++) {
-      best[c][0] = std::max(best[c][0], bench.run(packets, at_random(out[c]), [&](rte_mbuf** b, unsigned n) {
-                              bench.through(0, b, n);
-                            }));
-      best[c][1] = std::max(best[c][1], bench.run(packets, at_random(in[c]), [&](rte_mbuf** b, unsigned n) {
-                              bench.through(1, b, n);
-                            }));
+      best[c][0] = std::max(best[c][0], bench.run(packets, at_random(out[c]),
+                                                  [&](rte_mbuf** b, unsigned n) { bench.through(0, b, n); }));
+      best[c][1] = std::max(best[c][1], bench.run(packets, at_random(in[c]),
+                                                  [&](rte_mbuf** b, unsigned n) { bench.through(1, b, n); }));
     }
   }
   fmt::print("{:>9} mappings each   baseline (MAC swap)  {:6.1f} Mpps\n", mappings, base / 1e6);
   for (unsigned c = 0; c < 3; c++) {
     // The cost of writing and choosing the packet is the baseline's: what is left is the NAT's.
     const auto own = [&](double rate) { return 1e9 / rate - 1e9 / base; };
-    fmt::print("  {:<8} out {:6.2f} Mpps (own {:5.1f} ns)   in {:6.2f} Mpps (own {:5.1f} ns)   new mappings {:5.2f} M/s\n",
-               kNames[c], best[c][0] / 1e6, own(best[c][0]), best[c][1] / 1e6, own(best[c][1]), create[c] / 1e6);
+    fmt::print(
+        "  {:<8} out {:6.2f} Mpps (own {:5.1f} ns)   in {:6.2f} Mpps (own {:5.1f} ns)   new mappings {:5.2f} "
+        "M/s\n",
+        kNames[c], best[c][0] / 1e6, own(best[c][0]), best[c][1] / 1e6, own(best[c][1]), create[c] / 1e6);
   }
   uint64_t drops = 0;
   for (const auto& d : bench.worker().counters().drops) drops += d.get();

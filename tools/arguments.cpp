@@ -29,7 +29,8 @@ std::string default_socket() {
 
 }  // namespace
 
-int run_command(CommandLine line, int argc, char** argv, const std::function<int(const po::variables_map&)>& body) {
+int run_command(CommandLine line, int argc, char** argv,
+                const std::function<int(const po::variables_map&)>& body) {
   try {
     line.options.add_options()("help,h", "this text");
     po::options_description all;
@@ -44,7 +45,8 @@ int run_command(CommandLine line, int argc, char** argv, const std::function<int
     po::variables_map given;
     // No abbreviations: `--in` may mean another option in the next version.
     constexpr int kStyle = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv).options(all).positional(positions).style(kStyle).run(), given);
+    po::store(po::command_line_parser(argc, argv).options(all).positional(positions).style(kStyle).run(),
+              given);
     if (given.contains("help")) {
       std::cout << "culvert " << line.name << ": " << line.help << '\n' << line.options;
       return 0;

@@ -27,8 +27,10 @@ struct CommandLine {
   std::vector<std::string> words;  ///< names of what may be given without a dash, in order
 };
 
-/// Parses and runs; turns what is thrown into a message on stderr and an exit code: 0 done, 1 failed, 2 used wrongly.
-int run_command(CommandLine line, int argc, char** argv, const std::function<int(const po::variables_map&)>& body);
+/// Parses and runs; turns what is thrown into a message on stderr and an exit code: 0 done, 1 failed, 2 used
+/// wrongly.
+int run_command(CommandLine line, int argc, char** argv,
+                const std::function<int(const po::variables_map&)>& body);
 
 /// --socket and --json.
 void add_client_options(po::options_description& options);

@@ -24,9 +24,16 @@ Example: whose port is this?
 std::vector<std::string> cells(const nlohmann::json& r) {
   const auto n = [&](const char* key) { return number_cell(r, key); };
   std::string state = text_cell(r, "state");
-  if (r.contains("released_in")) state += ", released in " + duration_text(r.value("released_in", int64_t{0}));
-  return {text_cell(r, "external"), fmt::format("{}-{}", n("first_port"), n("last_port")),
-          text_cell(r, "subscriber"), text_cell(r, "instance"), n("used_udp"), n("used_tcp"), n("used_icmp"), n("peak"),
+  if (r.contains("released_in"))
+    state += ", released in " + duration_text(r.value("released_in", int64_t{0}));
+  return {text_cell(r, "external"),
+          fmt::format("{}-{}", n("first_port"), n("last_port")),
+          text_cell(r, "subscriber"),
+          text_cell(r, "instance"),
+          n("used_udp"),
+          n("used_tcp"),
+          n("used_icmp"),
+          n("peak"),
           state};
 }
 
@@ -35,8 +42,15 @@ std::vector<std::string> cells(const nlohmann::json& r) {
 int run_blocks(int argc, char** argv) {
   return run_listing({"blocks",
                       kHelp,
-                      {{"EXTERNAL"}, {"PORTS"}, {"SUBSCRIBER"}, {"INSTANCE"}, {"UDP", true}, {"TCP", true},
-                       {"ICMP", true}, {"PEAK", true}, {"STATE"}},
+                      {{"EXTERNAL"},
+                       {"PORTS"},
+                       {"SUBSCRIBER"},
+                       {"INSTANCE"},
+                       {"UDP", true},
+                       {"TCP", true},
+                       {"ICMP", true},
+                       {"PEAK", true},
+                       {"STATE"}},
                       cells,
                       "no block is given out or held down",
                       {"subscriber", "external", "instance", "limit"}},

@@ -30,11 +30,13 @@ int clear(po::variables_map given) {
   const std::string what = given.contains("what") ? given["what"].as<std::string>() : "";
   const bool subscribers = what == "subscriber" || what == "subscribers";
   if (!subscribers && what != "mapping" && what != "mappings") {
-    throw UsageError(what.empty() ? "mappings or subscriber is needed" : what + ": mappings or subscriber is needed");
+    throw UsageError(what.empty() ? "mappings or subscriber is needed"
+                                  : what + ": mappings or subscriber is needed");
   }
   nlohmann::json request = make_request(subscribers ? "clear-subscribers" : "clear-mappings", given);
   if (given.contains("who")) {
-    if (!subscribers) throw UsageError(given["who"].as<std::string>() + ": say what it is, like --subscriber");
+    if (!subscribers)
+      throw UsageError(given["who"].as<std::string>() + ": say what it is, like --subscriber");
     request["subscriber"] = given["who"].as<std::string>();
   }
   if (given.contains("all")) {

@@ -19,7 +19,8 @@ constexpr size_t kLongestLine = 16u << 20;
 std::string remedy(int error) {
   if (error == EACCES || error == EPERM) return "you need to be root or in the socket's group";
   if (error == ENOENT || error == ECONNREFUSED) {
-    return "is culvertd running? Its configuration names the socket: control-socket; give --socket if it is another";
+    return "is culvertd running? Its configuration names the socket: control-socket; give --socket if it is "
+           "another";
   }
   return "give another with --socket";
 }
@@ -30,7 +31,8 @@ Client::Client(const std::string& socket_path) : path_(socket_path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path_.empty() || path_.size() >= sizeof address.sun_path) {
-    throw UsageError(fmt::format("--socket {}: a path of 1 to {} bytes is needed", path_, sizeof address.sun_path - 1));
+    throw UsageError(
+        fmt::format("--socket {}: a path of 1 to {} bytes is needed", path_, sizeof address.sun_path - 1));
   }
   std::memcpy(address.sun_path, path_.c_str(), path_.size() + 1);
   fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -74,13 +76,15 @@ std::string Client::next_line() {
       throw std::runtime_error(fmt::format("culvertd on {} gave no answer for a minute", path_));
     }
     if (n <= 0 || buffer_.size() > kLongestLine) {
-      throw std::runtime_error(fmt::format("culvertd on {} ended the connection before the end of its answer", path_));
+      throw std::runtime_error(
+          fmt::format("culvertd on {} ended the connection before the end of its answer", path_));
     }
     buffer_.append(chunk, static_cast<size_t>(n));
   }
 }
 
-int ask(std::string_view name, const po::variables_map& given, const nlohmann::json& request, const RowHandler& row) {
+int ask(std::string_view name, const po::variables_map& given, const nlohmann::json& request,
+        const RowHandler& row) {
   Client client(given["socket"].as<std::string>());
   client.send(request);
   const bool as_json = given.contains("json");

@@ -1,4 +1,5 @@
-/// The client's side of culvertd's control socket: one request, an answer of JSON lines (src/control/api_request.h).
+/// The client's side of culvertd's control socket: one request, an answer of JSON lines
+/// (src/control/api_request.h).
 #pragma once
 
 #include <functional>
@@ -30,8 +31,9 @@ class Client {
 
 using RowHandler = std::function<void(const nlohmann::json& row)>;
 
-/// Asks culvertd and gives each row to `row`; with --json prints the rows as they come instead. Returns the exit
-/// code; what culvertd complains of is on stderr. `name` is the subcommand, for messages.
-int ask(std::string_view name, const po::variables_map& given, const nlohmann::json& request, const RowHandler& row);
+/// Asks culvertd and gives each row to `row`; with --json prints the rows as they come instead. Returns the
+/// exit code; what culvertd complains of is on stderr. `name` is the subcommand, for messages.
+int ask(std::string_view name, const po::variables_map& given, const nlohmann::json& request,
+        const RowHandler& row);
 
 }  // namespace culvert::tools

@@ -18,10 +18,12 @@ int check_config(const std::string& path, std::ostream& out, std::ostream& error
   const auto& config = std::get<config::Config>(loaded);
   size_t pools = 0;
   for (const config::Instance& i : config.instances) pools += i.pools.size();
-  const auto plural = [](size_t n, std::string_view noun) { return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s"); };
+  const auto plural = [](size_t n, std::string_view noun) {
+    return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+  };
   out << fmt::format("{}: ok, {}, {}, {}, {}\n", path, plural(config.workers, "worker"),
-                     plural(config.interfaces.size(), "interface"), plural(config.instances.size(), "instance"),
-                     plural(pools, "pool"));
+                     plural(config.interfaces.size(), "interface"),
+                     plural(config.instances.size(), "instance"), plural(pools, "pool"));
   return 0;
 }
 

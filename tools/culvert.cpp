@@ -45,8 +45,8 @@ void print_help(std::ostream& out) {
   out << "  culvert SUBCOMMAND --help explains one, culvert --version prints the version.\n";
 }
 
-/// `--socket PATH` before the subcommand is the same as $CULVERT_SOCKET. Returns how many words it took, -1 when the
-/// path is missing.
+/// `--socket PATH` before the subcommand is the same as $CULVERT_SOCKET. Returns how many words it took, -1
+/// when the path is missing.
 int take_socket(int argc, char** argv) {
   constexpr std::string_view kOption = "--socket";
   const std::string_view word = argc > 1 ? argv[1] : "";
@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
   for (const auto& s : kSubcommands) names.push_back(s.name);
   const std::string_view meant = culvert::config::closest(name, names);
   std::cerr << fmt::format("culvert: there is no subcommand {}{}; culvert --help lists them\n",
-                           culvert::config::quoted(name), meant.empty() ? "" : fmt::format(", did you mean {}", meant));
+                           culvert::config::quoted(name),
+                           meant.empty() ? "" : fmt::format(", did you mean {}", meant));
   return 2;
 }

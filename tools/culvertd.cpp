@@ -1,7 +1,8 @@
-/// `culvertd`: the appliance as a daemon. Reads the configuration, makes an Appliance and its Api, and serves until
-/// it is told to stop.
+/// `culvertd`: the appliance as a daemon. Reads the configuration, makes an Appliance and its Api, and serves
+/// until it is told to stop.
 ///
-/// Exit codes: 0 stopped in good order, 1 it could not run, 2 the configuration (or the command line) is wrong.
+/// Exit codes: 0 stopped in good order, 1 it could not run, 2 the configuration (or the command line) is
+/// wrong.
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -62,9 +63,11 @@ std::variant<Arguments, int> parse(int argc, char** argv) {
   std::string level = "info", sleep = "auto";
   po::options_description options("Options");
   auto add = options.add_options();
-  add("config,c", po::value(&a.config)->value_name("FILE")->default_value(a.config), "the configuration (YAML)");
+  add("config,c", po::value(&a.config)->value_name("FILE")->default_value(a.config),
+      "the configuration (YAML)");
   add("check", po::bool_switch(&a.check), "check the configuration and exit");
-  add("log-level", po::value(&level)->value_name("LEVEL")->default_value(level), "error, warning, info or debug");
+  add("log-level", po::value(&level)->value_name("LEVEL")->default_value(level),
+      "error, warning, info or debug");
   add("idle-sleep", po::value(&sleep)->value_name("WHEN")->default_value(sleep),
       "let idle workers sleep: auto (where they share CPUs), always or never");
   add("version", "print the version");
@@ -84,9 +87,12 @@ std::variant<Arguments, int> parse(int argc, char** argv) {
     const auto parsed = control::parse_level(level);
     if (!parsed) throw po::error(fmt::format("--log-level {}: error, warning, info or debug", level));
     a.level = *parsed;
-    if (sleep == "always") a.idle_sleep = IdleSleep::always;
-    else if (sleep == "never") a.idle_sleep = IdleSleep::never;
-    else if (sleep != "auto") throw po::error(fmt::format("--idle-sleep {}: auto, always or never", sleep));
+    if (sleep == "always")
+      a.idle_sleep = IdleSleep::always;
+    else if (sleep == "never")
+      a.idle_sleep = IdleSleep::never;
+    else if (sleep != "auto")
+      throw po::error(fmt::format("--idle-sleep {}: auto, always or never", sleep));
   } catch (const po::error& e) {
     std::cerr << "culvertd: " << e.what() << "\nculvertd --help explains the options\n";
     return 2;
@@ -120,13 +126,16 @@ int run(const Arguments& arguments) {
     log.info("culvertd {}, configuration {}", CULVERT_VERSION, arguments.config);
     // Asked first, since this is what a second culvertd by mistake should say, not that a device is taken.
     if (answers(config.control_socket)) {
-      throw std::runtime_error(fmt::format("another culvertd serves the control socket {}; stop it, or give this one "
-                                           "its own control-socket", config.control_socket));
+      throw std::runtime_error(
+          fmt::format("another culvertd serves the control socket {}; stop it, or give this one "
+                      "its own control-socket",
+                      config.control_socket));
     }
     control::Appliance appliance(config, log, {arguments.idle_sleep});
     control::Api api(appliance.loop(), control::source_of(appliance));
-    log.info("control socket {}{}", config.control_socket,
-             api.metrics_port() == 0 ? "" : fmt::format(", metrics at http://{}/metrics", config.metrics_address));
+    log.info(
+        "control socket {}{}", config.control_socket,
+        api.metrics_port() == 0 ? "" : fmt::format(", metrics at http://{}/metrics", config.metrics_address));
     appliance.run();
   } catch (const std::exception& e) {
     log.error("{}", e.what());

@@ -34,22 +34,24 @@ std::string link_text(const nlohmann::json& i) {
 void print(const nlohmann::json& i) {
   const auto number = [&](const char* key) { return i.value(key, uint64_t{0}); };
   const std::string vlan = number("vlan") == 0 ? "" : fmt::format(", VLAN {}", number("vlan"));
-  std::cout << fmt::format("{}  ({}{}): {}\n", i.value("interface", ""), i.value("role", ""), vlan, link_text(i));
+  std::cout << fmt::format("{}  ({}{}): {}\n", i.value("interface", ""), i.value("role", ""), vlan,
+                           link_text(i));
   const auto line = [](std::string_view name, const std::string& value) {
     std::cout << fmt::format("  {:<11}{}\n", name, value);
   };
-  line("device", fmt::format("{} ({}), MAC {}, MTU {}, {} receive and {} transmit queues", i.value("device", ""),
-                             i.value("driver", ""), i.value("mac", ""), number("mtu"), number("rx_queues"),
-                             number("tx_queues")));
+  line("device", fmt::format("{} ({}), MAC {}, MTU {}, {} receive and {} transmit queues",
+                             i.value("device", ""), i.value("driver", ""), i.value("mac", ""), number("mtu"),
+                             number("rx_queues"), number("tx_queues")));
   for (const auto& a : i.value("addresses", nlohmann::json::array())) line("address", a.get<std::string>());
   for (const auto& hop : i.value("next_hops", nlohmann::json::array())) {
     const std::string address = hop.value("address", ""), mac = hop.value("mac", "");
-    line("next hop", fmt::format("{} {}{}{} ({})", hop.value("family", "") == "ipv6" ? "IPv6" : "IPv4", address,
-                                 address.empty() ? "" : " ", mac.empty() ? "NOT RESOLVED" : "at " + mac,
-                                 hop.value("state", "")));
+    line("next hop", fmt::format("{} {}{}{} ({})", hop.value("family", "") == "ipv6" ? "IPv6" : "IPv4",
+                                 address, address.empty() ? "" : " ",
+                                 mac.empty() ? "NOT RESOLVED" : "at " + mac, hop.value("state", "")));
   }
-  line("received", fmt::format("{} packets, {} bytes; {} errors, {} missed, {} without a buffer", number("rx_packets"),
-                               number("rx_bytes"), number("rx_errors"), number("rx_missed"), number("rx_no_buffer")));
+  line("received",
+       fmt::format("{} packets, {} bytes; {} errors, {} missed, {} without a buffer", number("rx_packets"),
+                   number("rx_bytes"), number("rx_errors"), number("rx_missed"), number("rx_no_buffer")));
   line("sent", fmt::format("{} packets, {} bytes; {} errors", number("tx_packets"), number("tx_bytes"),
                            number("tx_errors")));
 }

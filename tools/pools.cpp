@@ -23,20 +23,21 @@ Example: warn when a pool is nearly used up
 
 std::vector<std::string> cells(const nlohmann::json& r) {
   const auto n = [&](const char* key) { return number_cell(r, key); };
-  return {text_cell(r, "pool"),
-          text_cell(r, "instance"),
-          fmt::format("{}-{}", n("first_port"), n("last_port")),
-          n("port_set_size"),
-          n("addresses"),
-          n("blocks"),
-          n("blocks_live"),
-          n("blocks_held"),
-          n("blocks_free"),
-          percent_text(r.value("usage", 0.0), 1),
-          n("ports_udp"),
-          n("ports_tcp"),
-          n("ports_icmp"),
-          r.value("draining", false) ? "draining, cut in " + duration_text(r.value("cut_in", 0)) : "in service"};
+  return {
+      text_cell(r, "pool"),
+      text_cell(r, "instance"),
+      fmt::format("{}-{}", n("first_port"), n("last_port")),
+      n("port_set_size"),
+      n("addresses"),
+      n("blocks"),
+      n("blocks_live"),
+      n("blocks_held"),
+      n("blocks_free"),
+      percent_text(r.value("usage", 0.0), 1),
+      n("ports_udp"),
+      n("ports_tcp"),
+      n("ports_icmp"),
+      r.value("draining", false) ? "draining, cut in " + duration_text(r.value("cut_in", 0)) : "in service"};
 }
 
 }  // namespace
@@ -44,9 +45,20 @@ std::vector<std::string> cells(const nlohmann::json& r) {
 int run_pools(int argc, char** argv) {
   return run_listing({"pools",
                       kHelp,
-                      {{"POOL"}, {"INSTANCE"}, {"PORTS"}, {"SET", true}, {"ADDRESSES", true}, {"BLOCKS", true},
-                       {"LIVE", true}, {"HELD", true}, {"FREE", true}, {"USE", true}, {"UDP", true}, {"TCP", true},
-                       {"ICMP", true}, {"STATE"}},
+                      {{"POOL"},
+                       {"INSTANCE"},
+                       {"PORTS"},
+                       {"SET", true},
+                       {"ADDRESSES", true},
+                       {"BLOCKS", true},
+                       {"LIVE", true},
+                       {"HELD", true},
+                       {"FREE", true},
+                       {"USE", true},
+                       {"UDP", true},
+                       {"TCP", true},
+                       {"ICMP", true},
+                       {"STATE"}},
                       cells,
                       "no pools",
                       {"instance"}},

@@ -28,8 +28,8 @@ void print(const nlohmann::json& s) {
   const auto line = [](std::string_view name, const std::string& value) {
     std::cout << fmt::format("{:<16}{}\n", name, value);
   };
-  line("culvertd", fmt::format("{}, up {} (since {})", s.value("version", ""), duration_text(s.value("uptime", 0)),
-                               time_text(number("started_at"))));
+  line("culvertd", fmt::format("{}, up {} (since {})", s.value("version", ""),
+                               duration_text(s.value("uptime", 0)), time_text(number("started_at"))));
   line("configuration", fmt::format("{}, applied {}, {} reload{}", s.value("config", ""),
                                     time_text(number("config_applied_at")), number("reloads"),
                                     number("reloads") == 1 ? "" : "s"));
@@ -38,10 +38,12 @@ void print(const nlohmann::json& s) {
                              s.value("pages", "")));
   line("traffic", fmt::format("{:.0f} packets/s translated; {} dropped so far (culvert drops)",
                               s.value("packets_per_second", 0.0), number("drops")));
-  std::string log = fmt::format("{} events written, {} waiting", number("log_written"), number("log_waiting"));
+  std::string log =
+      fmt::format("{} events written, {} waiting", number("log_written"), number("log_waiting"));
   if (number("log_errors") > 0) log += fmt::format("; {} WRITES FAILED", number("log_errors"));
   line("block log", log);
-  if (number("pools_draining") > 0) line("draining", fmt::format("{} pools (culvert pools)", number("pools_draining")));
+  if (number("pools_draining") > 0)
+    line("draining", fmt::format("{} pools (culvert pools)", number("pools_draining")));
   std::cout << '\n';
   Table table(std::cout, {{"IN USE"}, {"COUNT", true}, {"CAPACITY", true}, {"USE", true}});
   for (const char* what : {"subscribers", "mappings", "sessions", "blocks", "packet_buffers"}) {
@@ -63,8 +65,9 @@ void print(const nlohmann::json& s) {
 int run_status(int argc, char** argv) {
   CommandLine line{"status", kHelp};
   add_client_options(line.options);
-  return run_command(line, argc, argv,
-                     [](const auto& given) { return ask("status", given, make_request("status", given), print); });
+  return run_command(line, argc, argv, [](const auto& given) {
+    return ask("status", given, make_request("status", given), print);
+  });
 }
 
 }  // namespace culvert::tools

@@ -1,5 +1,5 @@
-/// Aligned text: a table that prints as it goes. Rows are gathered by the page so that columns fit; a later page may
-/// be wider, never narrower, so that a listing of any length needs memory for one page only.
+/// Aligned text: a table that prints as it goes. Rows are gathered by the page so that columns fit; a later
+/// page may be wider, never narrower, so that a listing of any length needs memory for one page only.
 #pragma once
 
 #include <cstdint>

@@ -22,9 +22,18 @@ Example: is one worker much busier than the others?
 
 std::vector<std::string> cells(const nlohmann::json& r) {
   const auto n = [&](const char* key) { return number_cell(r, key); };
-  return {n("worker"), n("cpu"), n("outbound_packets"), n("inbound_packets"),
-          fmt::format("{:.0f}", r.value("packets_per_second", 0.0)), percent_text(r.value("load", 0.0), 1), n("drops"),
-          n("handoffs_sent"), n("handoffs_received"), n("subscribers"), n("mappings"), n("blocks")};
+  return {n("worker"),
+          n("cpu"),
+          n("outbound_packets"),
+          n("inbound_packets"),
+          fmt::format("{:.0f}", r.value("packets_per_second", 0.0)),
+          percent_text(r.value("load", 0.0), 1),
+          n("drops"),
+          n("handoffs_sent"),
+          n("handoffs_received"),
+          n("subscribers"),
+          n("mappings"),
+          n("blocks")};
 }
 
 }  // namespace
@@ -32,9 +41,18 @@ std::vector<std::string> cells(const nlohmann::json& r) {
 int run_workers(int argc, char** argv) {
   return run_listing({"workers",
                       kHelp,
-                      {{"WORKER", true}, {"CPU", true}, {"OUTBOUND", true}, {"INBOUND", true}, {"PACKETS/S", true},
-                       {"LOAD", true}, {"DROPS", true}, {"HANDED OVER", true}, {"TAKEN OVER", true},
-                       {"SUBSCRIBERS", true}, {"MAPPINGS", true}, {"BLOCKS", true}},
+                      {{"WORKER", true},
+                       {"CPU", true},
+                       {"OUTBOUND", true},
+                       {"INBOUND", true},
+                       {"PACKETS/S", true},
+                       {"LOAD", true},
+                       {"DROPS", true},
+                       {"HANDED OVER", true},
+                       {"TAKEN OVER", true},
+                       {"SUBSCRIBERS", true},
+                       {"MAPPINGS", true},
+                       {"BLOCKS", true}},
                       cells,
                       "no workers"},
                      argc, argv);

@@ -94,7 +94,8 @@ PortAllocation build_ports(const Record& r) {
   set(p.set_size, r, "port-set-size");
   set(p.sets_per_subscriber, r, "port-sets-per-subscriber");
   if (!r.wrote("port-sets-per-subscriber"))
-    p.sets_per_subscriber = static_cast<uint8_t>(std::min<uint32_t>(p.sets_per_subscriber, p.sets_per_address()));
+    p.sets_per_subscriber =
+        static_cast<uint8_t>(std::min<uint32_t>(p.sets_per_subscriber, p.sets_per_address()));
   return p;
 }
 

@@ -105,9 +105,10 @@ void check_roles(const Record& root, Report& report) {
     unsigned seen = 0;
     for (const Record& i : interfaces)
       if (i.get<std::string>("role") == role && ++seen == 2)
-        return report.add(i.value_place("role"),
-                          {fmt::format("{} is a second interface with the role {}", described(i), role),
-                           "the box has one interface on each side", "let a router join the networks of one side"});
+        return report.add(
+            i.value_place("role"),
+            {fmt::format("{} is a second interface with the role {}", described(i), role),
+             "the box has one interface on each side", "let a router join the networks of one side"});
   }
   if (both == 0 && (inside == 0 || outside == 0))
     report.add(root.key_place("interfaces"),

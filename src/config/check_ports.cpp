@@ -46,12 +46,11 @@ void check_set_size(const Record& instance, const PortRange& range, Report& repo
   auto sets = instance.get<uint64_t>("port-sets-per-subscriber");
   uint64_t there = range.size() / *size;
   if (sets && *sets > there)
-    report.add(
-        instance.value_place("port-sets-per-subscriber"),
-        {fmt::format("port-sets-per-subscriber is {}, but an address has {} block{} of {} ports", *sets,
-                     there, there == 1 ? "" : "s", *size),
-         "a subscriber's blocks are all on one address (RFC 6888 REQ-2, RFC 4787 REQ-2)",
-         fmt::format("use {} or less, or smaller blocks", there)});
+    report.add(instance.value_place("port-sets-per-subscriber"),
+               {fmt::format("port-sets-per-subscriber is {}, but an address has {} block{} of {} ports",
+                            *sets, there, there == 1 ? "" : "s", *size),
+                "a subscriber's blocks are all on one address (RFC 6888 REQ-2, RFC 4787 REQ-2)",
+                fmt::format("use {} or less, or smaller blocks", there)});
 }
 
 void check_range(const Record& instance, std::string_view key, Report& report) {

@@ -1,5 +1,5 @@
-/// The configuration: one immutable, validated value. `load()` (load.h) makes it from YAML; nothing else does,
-/// but tests, which fill in the fields themselves.
+/// The configuration: one immutable, validated value. `load()` (load.h) makes it from YAML; nothing else
+/// does, but tests, which fill in the fields themselves.
 ///
 /// Names follow the IETF YANG models (RFC 8512, 8513, 8676) wherever they have a leaf for the thing.
 /// Units stand in the field's name or comment; a field without a comment means what its leaf says.
@@ -61,13 +61,13 @@ struct Capacity {
 
 /// Timers of one instance; the defaults are the RFCs'.
 struct Timers {
-  seconds udp{300};                ///< udp-timeout, RFC 4787 REQ-5 (recommends 5 min)
-  seconds tcp_idle{7440};          ///< tcp-idle-timeout, RFC 5382 REQ-5 (2 h 4 min)
-  seconds tcp_trans_open{240};     ///< tcp-trans-open-timeout, RFC 5382 REQ-5 (4 min), RFC 7857 §2.1
-  seconds tcp_trans_close{240};    ///< tcp-trans-close-timeout, RFC 7857 §2.1
-  seconds tcp_in_syn{6};           ///< tcp-in-syn-timeout, RFC 5382 REQ-4
-  seconds icmp{60};                ///< icmp-timeout, RFC 5508 REQ-2
-  seconds port_set{60};            ///< port-set-timeout: a block is given back this long after its last mapping
+  seconds udp{300};              ///< udp-timeout, RFC 4787 REQ-5 (recommends 5 min)
+  seconds tcp_idle{7440};        ///< tcp-idle-timeout, RFC 5382 REQ-5 (2 h 4 min)
+  seconds tcp_trans_open{240};   ///< tcp-trans-open-timeout, RFC 5382 REQ-5 (4 min), RFC 7857 §2.1
+  seconds tcp_trans_close{240};  ///< tcp-trans-close-timeout, RFC 7857 §2.1
+  seconds tcp_in_syn{6};         ///< tcp-in-syn-timeout, RFC 5382 REQ-4
+  seconds icmp{60};              ///< icmp-timeout, RFC 5508 REQ-2
+  seconds port_set{60};          ///< port-set-timeout: a block is given back this long after its last mapping
   bool operator==(const Timers&) const = default;
 };
 
@@ -83,7 +83,7 @@ struct SubscriberMatch {
 struct PortAllocation {
   uint16_t first_port = 1024;  ///< dynamic blocks lie in first_port–last_port, both included
   uint16_t last_port = 65535;
-  uint16_t set_size = 512;  ///< port-set-size; divides the range
+  uint16_t set_size = 512;          ///< port-set-size; divides the range
   uint8_t sets_per_subscriber = 4;  ///< port-sets-per-subscriber, 1–16
   /// The ports kept for explicit mappings (static, PCP); empty when first > last.
   uint16_t explicit_first = 1;
@@ -95,24 +95,26 @@ struct PortAllocation {
   bool operator==(const PortAllocation&) const = default;
 };
 
-/// Limits of one subscriber (RFC 6888 REQ-4). 0 means none. Sessions have a limit by default, since nothing else
-/// bounds them: ports and blocks bound mappings.
+/// Limits of one subscriber (RFC 6888 REQ-4). 0 means none. Sessions have a limit by default, since nothing
+/// else bounds them: ports and blocks bound mappings.
 struct SubscriberLimits {
-  uint32_t ports = 0;     ///< port-quota: external ports in use at once, per protocol
-  uint32_t mappings = 0;  ///< mapping-limits/mappings-per-subscriber: at once
+  uint32_t ports = 0;        ///< port-quota: external ports in use at once, per protocol
+  uint32_t mappings = 0;     ///< mapping-limits/mappings-per-subscriber: at once
   uint32_t sessions = 2000;  ///< mapping-limits/sessions-per-subscriber: beyond the first of each mapping
-  uint32_t mappings_per_second = 0;  ///< connection-limits/limit-per-subscriber; bursts of one second's worth pass
+  uint32_t mappings_per_second =
+      0;  ///< connection-limits/limit-per-subscriber; bursts of one second's worth pass
   bool operator==(const SubscriberLimits&) const = default;
 };
 
 /// Protocols of the NAT's world (IPv4 protocol numbers; ICMPv6 is `icmp` here).
 enum class Protocol : uint8_t { icmp = 1, tcp = 6, udp = 17 };
 
-/// A static mapping (RFC 8512 mapping-table entry of type "static"): an explicit port of an address, for ever.
+/// A static mapping (RFC 8512 mapping-table entry of type "static"): an explicit port of an address, for
+/// ever.
 struct StaticMapping {
   Protocol protocol = Protocol::tcp;
-  net::Ipv6Address b4_address;         ///< ds-lite: b4-ipv6-address; nat64: internal-src-address (IPv6)
-  net::Ipv4Address internal_address;   ///< internal-src-address (nat44, ds-lite)
+  net::Ipv6Address b4_address;        ///< ds-lite: b4-ipv6-address; nat64: internal-src-address (IPv6)
+  net::Ipv4Address internal_address;  ///< internal-src-address (nat44, ds-lite)
   uint16_t internal_port = 0;
   net::Ipv4Address external_address;
   uint16_t external_port = 0;
@@ -123,25 +125,26 @@ struct StaticMapping {
 struct Instance {
   std::string name;
   Carriage carriage = Carriage::nat44;
-  std::vector<net::Ipv6Address> aftr_addresses;  ///< ds-lite: aftr-ipv6-addr
-  std::vector<net::Ipv6Prefix> nat64_prefixes;   ///< nat64: nat64-prefix, RFC 6052 lengths
+  std::vector<net::Ipv6Address> aftr_addresses;                    ///< ds-lite: aftr-ipv6-addr
+  std::vector<net::Ipv6Prefix> nat64_prefixes;                     ///< nat64: nat64-prefix, RFC 6052 lengths
   std::vector<SubscriberMatch<net::Ipv4Prefix>> subscribers_ipv4;  ///< nat44
   std::vector<SubscriberMatch<net::Ipv6Prefix>> subscribers_ipv6;  ///< ds-lite, nat64
-  std::vector<net::Ipv4Prefix> pools;            ///< external-ip-address-pool
+  std::vector<net::Ipv4Prefix> pools;                              ///< external-ip-address-pool
   PortAllocation ports;
   Filtering filtering = Filtering::eif;
   Timers timers;
   SubscriberLimits limits;
   uint32_t mapping_limit = 0;  ///< mapping-limits/limit-port-mappings; 0: none. Shared evenly by the workers.
-  /// Packets from outside refresh a UDP mapping (RFC 4787 REQ-6 lets the box choose; RFC 6146 §3.5.1 wants it).
+  /// Packets from outside refresh a UDP mapping (RFC 4787 REQ-6 lets the box choose; RFC 6146 §3.5.1 wants
+  /// it).
   bool udp_inbound_refresh = false;
   std::vector<StaticMapping> static_mappings;
 };
 
 /// RFC 6888 REQ-8: how long and how many freed ports (and blocks) stay unused.
 struct HoldDown {
-  seconds timeout{120};     ///< hold-down-timeout
-  uint32_t max = 1'000'000; ///< hold-down-max: ports in hold-down at once, box-wide; the oldest go early
+  seconds timeout{120};      ///< hold-down-timeout
+  uint32_t max = 1'000'000;  ///< hold-down-max: ports in hold-down at once, box-wide; the oldest go early
   bool operator==(const HoldDown&) const = default;
 };
 
@@ -152,8 +155,8 @@ struct Logging {
 };
 
 struct Config {
-  std::string file;       ///< where it was read from, for messages
-  uint16_t workers = 1;   ///< 1–64
+  std::string file;              ///< where it was read from, for messages
+  uint16_t workers = 1;          ///< 1–64
   std::vector<uint16_t> lcores;  ///< CPU of the control core, then of each worker; empty: chosen
   std::vector<Interface> interfaces;
   Capacity capacity;

@@ -1,7 +1,7 @@
 /// YAML in, one validated Config out, or every mistake at once.
 ///
-/// Nothing is guessed: an unknown key, a wrong type, a value out of range and a contradiction between two places
-/// are all errors, each with its place, its reason and what would be right.
+/// Nothing is guessed: an unknown key, a wrong type, a value out of range and a contradiction between two
+/// places are all errors, each with its place, its reason and what would be right.
 #pragma once
 
 #include <string>
@@ -35,7 +35,8 @@ std::variant<Config, Problems> load_file(const std::string& path);
 /// The same from memory; `name` stands for the file in messages. Safe on any bytes.
 std::variant<Config, Problems> load_text(std::string_view yaml, const std::string& name);
 
-/// The JSON Schema (draft 2020-12) of the configuration, generated from the same table of keys the loader uses.
+/// The JSON Schema (draft 2020-12) of the configuration, generated from the same table of keys the loader
+/// uses.
 std::string json_schema();
 
 /// The key reference (Markdown) that docs/configuration.md contains, from the same table.

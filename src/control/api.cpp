@@ -15,7 +15,8 @@ constexpr unsigned kBeatsACensus = 5;
 
 uint64_t packets_of(const dataplane::Counters& c) {
   uint64_t n = 0;
-  for (size_t i = 0; i < dataplane::kCarriageCount; i++) n += c.outbound[i].packets.get() + c.inbound[i].packets.get();
+  for (size_t i = 0; i < dataplane::kCarriageCount; i++)
+    n += c.outbound[i].packets.get() + c.inbound[i].packets.get();
   return n;
 }
 
@@ -29,7 +30,8 @@ metrics::InterfaceSample sample_of(const config::Interface& interface, const Dev
   out.rx_no_buffer = device.rx_no_buffer;
   out.tx_errors = device.tx_errors;
   for (const NextHopStatus& hop : device.next_hops) {
-    (hop.ipv6 ? out.next_hop_ipv6 : out.next_hop_ipv4) = hop.mac.empty() ? NextHop::unresolved : NextHop::resolved;
+    (hop.ipv6 ? out.next_hop_ipv6 : out.next_hop_ipv4) =
+        hop.mac.empty() ? NextHop::unresolved : NextHop::resolved;
   }
   return out;
 }
@@ -119,8 +121,9 @@ void Api::publish() {
     if (pool == nullptr) continue;
     const auto counted = census_.latest().find(pool->slot());
     if (counted == census_.latest().end()) continue;
-    s.pools.push_back({pool->prefix().text(), engine.tables().instances[pool->instance()].name, pool->draining.load(),
-                       pool->block_count(), pool->ports().set_size, counted->second.workers});
+    s.pools.push_back({pool->prefix().text(), engine.tables().instances[pool->instance()].name,
+                       pool->draining.load(), pool->block_count(), pool->ports().set_size,
+                       counted->second.workers});
   }
   collector_->publish(std::move(s));
 }

@@ -1,7 +1,8 @@
 /// What an operator sees of a running box: the control socket and the Prometheus endpoint, over one engine.
 ///
 ///     culvert ── UNIX socket ── ApiServer ── Answer ── Errands ── worker's records
-///     Prometheus ── HTTP ── metrics::Endpoint ── metrics::Collector ── worker's counters, last published sample
+///     Prometheus ── HTTP ── metrics::Endpoint ── metrics::Collector ── worker's counters, last published
+///     sample
 ///
 /// The daemon makes one after its Appliance (api_appliance.h gives the source) and turns its event loop.
 ///
@@ -21,8 +22,9 @@ namespace culvert::control {
 
 class Api {
  public:
-  /// Opens the control socket and, unless its address is empty, the metrics endpoint of the engine's configuration.
-  /// Throws std::runtime_error that says which could not be had. `loop` and what `source` refers to outlive it.
+  /// Opens the control socket and, unless its address is empty, the metrics endpoint of the engine's
+  /// configuration. Throws std::runtime_error that says which could not be had. `loop` and what `source`
+  /// refers to outlive it.
   Api(EventLoop& loop, ApiSource source);
   ~Api();
   Api(const Api&) = delete;

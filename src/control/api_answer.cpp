@@ -42,7 +42,8 @@ std::shared_ptr<Answer> make_answer(const ApiRequest& request, ApiContext& conte
       for (const auto& i : context.engine().tables().instances) {
         if (!i.name.empty()) names += (names.empty() ? "" : ", ") + i.name;
       }
-      return std::make_shared<Refusal>("instance " + wanted->substr(0, 60) + ": there is none; there are " + names);
+      return std::make_shared<Refusal>("instance " + wanted->substr(0, 60) + ": there is none; there are " +
+                                       names);
     }
   }
   if (auto answer = make_report(request, context)) return answer;

@@ -1,5 +1,5 @@
-/// An answer in the making. The server asks it for more whenever the client has taken what was there, so that a slow
-/// reader pauses the listing and costs a bounded buffer, whatever its length.
+/// An answer in the making. The server asks it for more whenever the client has taken what was there, so that
+/// a slow reader pauses the listing and costs a bounded buffer, whatever its length.
 ///
 /// Thread: the control core; only tasks it sends out (api_errand.h) run in workers.
 #pragma once
@@ -21,7 +21,8 @@ struct ApiContext {
   Errands& errands;
   PoolCensus& census;
   double packets_per_second = 0;  ///< translated, over the last second
-  std::vector<double> worker_packets_per_second, worker_load;  ///< load: part of device polls that found packets
+  std::vector<double> worker_packets_per_second,
+      worker_load;  ///< load: part of device polls that found packets
 
   Engine& engine() const { return *source.engine; }
 };

@@ -23,7 +23,8 @@ DeviceStatus device_of(const Appliance& appliance, unsigned interface) {
   out.tx_errors = stats.oerrors;
   for (const NextHopState& hop : appliance.neighbours().next_hops()) {
     if (hop.interface != interface) continue;
-    out.next_hops.push_back({hop.is_static ? "" : text_of(hop.address), hop.mac ? hop.mac->text() : "", hop.state(), hop.ipv6});
+    out.next_hops.push_back(
+        {hop.is_static ? "" : text_of(hop.address), hop.mac ? hop.mac->text() : "", hop.state(), hop.ipv6});
   }
   return out;
 }
@@ -47,7 +48,8 @@ ApiSource source_of(Appliance& appliance) {
   out.engine = &appliance.engine();
   out.started_at = appliance.started_at();
   out.pages = appliance.page_kind();
-  for (unsigned w = 0; w < appliance.engine().workers(); w++) out.worker_cpus.push_back(appliance.worker_cpu(w));
+  for (unsigned w = 0; w < appliance.engine().workers(); w++)
+    out.worker_cpus.push_back(appliance.worker_cpu(w));
   out.now = [&appliance] { return appliance.now(); };
   out.device = [&appliance](unsigned interface) { return device_of(appliance, interface); };
   out.box = [&appliance] { return box_of(appliance); };

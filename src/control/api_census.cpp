@@ -41,8 +41,12 @@ struct PoolCensus::Walk {
 
   static void count(const dataplane::Block& b, metrics::PoolUse& use) {
     switch (b.state) {
-      case dataplane::BlockState::free: use.free++; break;
-      case dataplane::BlockState::held: use.held++; break;
+      case dataplane::BlockState::free:
+        use.free++;
+        break;
+      case dataplane::BlockState::held:
+        use.held++;
+        break;
       case dataplane::BlockState::live:
         use.live++;
         for (unsigned i = 0; i < dataplane::kPortSpaces; i++) use.ports[i] += b.used[i];

@@ -1,9 +1,9 @@
-/// The census of the pools: how many blocks of each are live, held and free, and how many of their ports have a
-/// mapping, for each worker. Blocks belong to their workers, so they are counted by errands, a few thousand blocks
-/// each, one after the other; a worker is never held up for more than some ten microseconds.
+/// The census of the pools: how many blocks of each are live, held and free, and how many of their ports have
+/// a mapping, for each worker. Blocks belong to their workers, so they are counted by errands, a few thousand
+/// blocks each, one after the other; a worker is never held up for more than some ten microseconds.
 ///
-/// One count runs at a time; whoever asks while one is under way gets the next one's figures, which are newer than
-/// the question.
+/// One count runs at a time; whoever asks while one is under way gets the next one's figures, which are newer
+/// than the question.
 ///
 /// Thread: the control core.
 #pragma once

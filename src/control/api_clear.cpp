@@ -39,12 +39,14 @@ class ClearMappings : public ClearScan {
   using ClearScan::ClearScan;
 
  protected:
-  void copy(Worker& w, const Tables& tables, Millis now, ScanPosition& at, std::vector<Cleared>& rows) override {
+  void copy(Worker& w, const Tables& tables, Millis now, ScanPosition& at,
+            std::vector<Cleared>& rows) override {
     dataplane::StatefulBinding& binding = w.binding();
     if (filter_.external && filter_.external_port) {
       for (const auto p : {config::Protocol::udp, config::Protocol::tcp, config::Protocol::icmp}) {
         const net::Be16 port(*filter_.external_port);
-        clear(binding, tables, now, binding.mappings().find(dataplane::ExternalKey{*filter_.external, port, p}), rows);
+        clear(binding, tables, now,
+              binding.mappings().find(dataplane::ExternalKey{*filter_.external, port, p}), rows);
       }
       at.end = true;
       return;
@@ -73,7 +75,8 @@ class ClearSubscribers : public ClearScan {
   using ClearScan::ClearScan;
 
  protected:
-  void copy(Worker& w, const Tables& tables, Millis now, ScanPosition& at, std::vector<Cleared>& rows) override {
+  void copy(Worker& w, const Tables& tables, Millis now, ScanPosition& at,
+            std::vector<Cleared>& rows) override {
     // One subscriber may have thousands of mappings, so they are ended one subscriber at a time.
     constexpr size_t kSubscribers = 1;
     dataplane::StatefulBinding& binding = w.binding();

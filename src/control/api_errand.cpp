@@ -39,7 +39,8 @@ struct Errands::Shared {
     } while (!finished.compare_exchange_weak(head, e, std::memory_order_release, std::memory_order_relaxed));
     if (head != nullptr) return;  // somebody rang before us and was not heard yet
     const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = write(wake, &one, sizeof one);  // fails only when it is rung 2^64 times
+    [[maybe_unused]] const ssize_t n =
+        write(wake, &one, sizeof one);  // fails only when it is rung 2^64 times
   }
 };
 
@@ -56,7 +57,7 @@ void Errands::send(dataplane::Worker& worker, dataplane::Worker::Task work, std:
   errand->work = std::move(work);
   errand->done = std::move(done);
   worker.post([shared = shared_, errand](dataplane::Worker& w, const dataplane::Tables& tables,
-                                          dataplane::Millis now) {
+                                         dataplane::Millis now) {
     errand->work(w, tables, now);
     errand->self = errand;
     shared->push(errand.get());

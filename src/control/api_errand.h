@@ -1,6 +1,6 @@
-/// Errands: how the control core looks into a worker without stopping it and without waiting. A small piece of work
-/// (copy a few hundred records) is posted to the worker, which does it between two bursts; then, back on the control
-/// core, from its event loop, `done` is called.
+/// Errands: how the control core looks into a worker without stopping it and without waiting. A small piece
+/// of work (copy a few hundred records) is posted to the worker, which does it between two bursts; then, back
+/// on the control core, from its event loop, `done` is called.
 ///
 ///     control core: send() ── Worker::post ─▶ worker: work() ── stack + eventfd ─▶ control core: done()
 ///

@@ -1,5 +1,5 @@
-/// Writing JSON lines: one object a line, as the control socket sends them. Much faster than building a tree of
-/// values, which matters when a million mappings are listed.
+/// Writing JSON lines: one object a line, as the control socket sends them. Much faster than building a tree
+/// of values, which matters when a million mappings are listed.
 #pragma once
 
 #include <fmt/format.h>

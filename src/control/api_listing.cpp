@@ -29,15 +29,24 @@ std::string_view name_of(config::Carriage c) {
 
 std::string_view name_of(SessionState s) {
   switch (s) {
-    case SessionState::none: return "";
-    case SessionState::filter: return "filter";
-    case SessionState::in_init: return "in-init";
-    case SessionState::out_init: return "out-init";
-    case SessionState::established: return "established";
-    case SessionState::in_fin: return "in-fin";
-    case SessionState::out_fin: return "out-fin";
-    case SessionState::both_fin: return "both-fin";
-    case SessionState::transitory: return "transitory";
+    case SessionState::none:
+      return "";
+    case SessionState::filter:
+      return "filter";
+    case SessionState::in_init:
+      return "in-init";
+    case SessionState::out_init:
+      return "out-init";
+    case SessionState::established:
+      return "established";
+    case SessionState::in_fin:
+      return "in-fin";
+    case SessionState::out_fin:
+      return "out-fin";
+    case SessionState::both_fin:
+      return "both-fin";
+    case SessionState::transitory:
+      return "transitory";
   }
   return "unknown";
 }
@@ -46,8 +55,8 @@ std::string_view name_of(SessionState s) {
 void endpoint(JsonRow& row, std::string_view key, net::Ipv4Address a, net::Be16 port) {
   const uint32_t v = a.value();
   char text[32];
-  const auto end = fmt::format_to_n(text, sizeof text, "\"{}.{}.{}.{}:{}\"", v >> 24, v >> 16 & 255, v >> 8 & 255,
-                                    v & 255, port.value());
+  const auto end = fmt::format_to_n(text, sizeof text, "\"{}.{}.{}.{}:{}\"", v >> 24, v >> 16 & 255,
+                                    v >> 8 & 255, v & 255, port.value());
   row.raw(key, std::string_view(text, end.size));
 }
 void endpoint(JsonRow& row, std::string_view key, const net::Ipv6Address& a, net::Be16 port) {
@@ -68,11 +77,13 @@ class MappingScan : public Scan<MappingRow> {
   using Scan::Scan;
 
  protected:
-  void copy(Worker& w, const Tables& tables, Millis now, ScanPosition& at, std::vector<MappingRow>& rows) override {
+  void copy(Worker& w, const Tables& tables, Millis now, ScanPosition& at,
+            std::vector<MappingRow>& rows) override {
     if (filter_.external && filter_.external_port) {
       // An external endpoint is one of three keys: ask the index.
       for (const auto p : kProtocols) {
-        add(w, tables, now, w.binding().mappings().find(ExternalKey{*filter_.external, port(*filter_.external_port), p}),
+        add(w, tables, now,
+            w.binding().mappings().find(ExternalKey{*filter_.external, port(*filter_.external_port), p}),
             rows);
       }
       at.end = true;
@@ -83,7 +94,8 @@ class MappingScan : public Scan<MappingRow> {
       for (const auto p : kProtocols) {
         for (const dataplane::Context c : tables.nat64_prefixes) {
           add(w, tables, now,
-              w.binding().mappings().find(InternalKey{*filter_.internal_ipv6, {}, port(*filter_.internal_port), p, c}),
+              w.binding().mappings().find(
+                  InternalKey{*filter_.internal_ipv6, {}, port(*filter_.internal_port), p, c}),
               rows);
         }
       }
@@ -111,7 +123,8 @@ class MappingScan : public Scan<MappingRow> {
       endpoint(row, "internal", m.internal.ipv4, m.internal.port);
     }
     endpoint(row, "external", m.external_address, m.external_port);
-    if (m.first_state != SessionState::none) endpoint(row, "remote", m.first_remote_address, m.first_remote_port);
+    if (m.first_state != SessionState::none)
+      endpoint(row, "remote", m.first_remote_address, m.first_remote_port);
     row.text("state", m.is_static ? "static" : name_of(m.first_state));
     row.number("sessions", m.extra_sessions + (m.first_state != SessionState::none ? 1u : 0u));
     row.number("age", -m.created.from(now_) / 1000);
@@ -146,13 +159,15 @@ class SubscriberScan : public Scan<SubscriberRow> {
   using Scan::Scan;
 
  protected:
-  void copy(Worker& w, const Tables& tables, Millis, ScanPosition& at, std::vector<SubscriberRow>& rows) override {
+  void copy(Worker& w, const Tables& tables, Millis, ScanPosition& at,
+            std::vector<SubscriberRow>& rows) override {
     const uint32_t end = w.binding().subscribers().high_water();
     for (uint32_t seen = 0; at.record < end && seen < kRecords && rows.size() < kRows; seen++) {
       const Subscriber& s = w.binding().subscribers()[at.record++];
       if (!s.in_use || !filter_.takes(s) || !takes_instance(tables, s.key.instance)) continue;
       SubscriberRow row{s, std::nullopt, w.id()};
-      if (const auto* a = s.paired ? w.binding().allocator(s.pool) : nullptr) row.external = a->pool().address(s.address);
+      if (const auto* a = s.paired ? w.binding().allocator(s.pool) : nullptr)
+        row.external = a->pool().address(s.address);
       if (filter_.external && row.external != filter_.external) continue;
       rows.push_back(row);
     }
@@ -171,7 +186,8 @@ class SubscriberScan : public Scan<SubscriberRow> {
     row.number("static_mappings", s.static_mappings);
     row.number("sessions", s.sessions).number("sessions_limit", policy.limits.sessions);
     for (const auto p : kProtocols) {
-      row.number(fmt::format("ports_{}", control::name_of(p)), s.ports[static_cast<size_t>(dataplane::port_space(p))]);
+      row.number(fmt::format("ports_{}", control::name_of(p)),
+                 s.ports[static_cast<size_t>(dataplane::port_space(p))]);
     }
     row.number("ports_limit", policy.limits.ports).number("worker", r.worker);
     row.end();
@@ -228,7 +244,8 @@ class BlockScan : public Scan<BlockRow> {
       row.text("state", "held");
     }
     for (const auto p : kProtocols) {
-      row.number(fmt::format("used_{}", control::name_of(p)), b.used[static_cast<size_t>(dataplane::port_space(p))]);
+      row.number(fmt::format("used_{}", control::name_of(p)),
+                 b.used[static_cast<size_t>(dataplane::port_space(p))]);
     }
     row.number("peak", b.peak).number("worker", r.worker);
     row.end();
@@ -249,7 +266,8 @@ class BlockScan : public Scan<BlockRow> {
   void add(Worker& w, const Pool& pool, BlockIndex b, std::vector<BlockRow>& rows) const {
     const Block& block = pool.block(b);
     if (block.state == BlockState::free) return;
-    BlockRow row{block, pool.address_of(b), pool.first_port(b), pool.last_port(b), pool.instance(), {}, 0, w.id()};
+    BlockRow row{block, pool.address_of(b), pool.first_port(b), pool.last_port(b), pool.instance(), {}, 0,
+                 w.id()};
     if (block.state == BlockState::live && block.subscriber != dataplane::kNobody) {
       const Subscriber& s = w.binding().subscribers()[block.subscriber];
       if (!filter_.takes(s)) return;

@@ -1,10 +1,10 @@
-/// The short answers, given at once from counters and configuration: status, interfaces, pools, drops, workers, and
-/// reload.
+/// The short answers, given at once from counters and configuration: status, interfaces, pools, drops,
+/// workers, and reload.
 
 #include <fmt/format.h>
 
-#include "control/api_json.h"
 #include "control/api_answer.h"
+#include "control/api_json.h"
 #include "dataplane/huge_array.h"
 #include "version.h"
 
@@ -56,13 +56,15 @@ uint64_t make_status(ApiContext& context, const ApiRequest&, std::string& out) {
   }
   JsonRow row(out);
   row.text("version", CULVERT_VERSION);
-  row.number("started_at", context.source.started_at).number("uptime", (now - context.source.started_at) / 1000);
+  row.number("started_at", context.source.started_at)
+      .number("uptime", (now - context.source.started_at) / 1000);
   row.text("config", config.file).number("config_generation", engine.tables().version);
   row.number("config_applied_at", box.applied_at).number("reloads", box.reloads);
   row.number("workers", engine.workers()).text("pages", context.source.pages);
   row.number("table_bytes", dataplane::pages_in_use());
   row.number("packet_buffers", box.buffers_in_use).number("packet_buffers_capacity", box.buffers);
-  row.number("subscribers", sum(engine, [](const Counters& c) -> const Counter& { return c.subscribers_live; }));
+  row.number("subscribers",
+             sum(engine, [](const Counters& c) -> const Counter& { return c.subscribers_live; }));
   row.number("subscribers_capacity", config.capacity.subscribers);
   row.number("mappings", sum(engine, [](const Counters& c) -> const Counter& { return c.mappings_live; }));
   row.number("mappings_capacity", config.capacity.mappings);
@@ -70,7 +72,8 @@ uint64_t make_status(ApiContext& context, const ApiRequest&, std::string& out) {
   row.number("sessions_capacity", config.capacity.sessions);
   row.number("blocks", sum(engine, [](const Counters& c) -> const Counter& { return c.blocks_live; }));
   row.number("blocks_capacity", blocks);
-  row.number("block_refusals", sum(engine, [](const Counters& c) -> const Counter& { return c.block_refusals; }));
+  row.number("block_refusals",
+             sum(engine, [](const Counters& c) -> const Counter& { return c.block_refusals; }));
   row.number("pools_draining", draining);
   row.real("packets_per_second", context.packets_per_second).number("drops", drops);
   row.number("log_written", box.log_written).number("log_errors", box.log_errors);
@@ -92,18 +95,24 @@ uint64_t make_interfaces(ApiContext& context, const ApiRequest&, std::string& ou
     JsonRow row(out);
     row.text("interface", c.name).text("device", c.device).text("driver", device.driver);
     row.text("role", role_name(c.role)).number("vlan", c.vlan.value_or(0));
-    row.text("mac", device.mac).number("mtu", c.mtu).flag("link_up", device.link_up).number("mbps", device.mbps);
+    row.text("mac", device.mac)
+        .number("mtu", c.mtu)
+        .flag("link_up", device.link_up)
+        .number("mbps", device.mbps);
     row.number("rx_queues", device.rx_queues).number("tx_queues", device.tx_queues);
     const auto total = [&](auto pick) { return sum(engine, pick); };
-    row.number("rx_packets", total([i](const Counters& k) -> const Counter& { return k.received[i].packets; }));
+    row.number("rx_packets",
+               total([i](const Counters& k) -> const Counter& { return k.received[i].packets; }));
     row.number("rx_bytes", total([i](const Counters& k) -> const Counter& { return k.received[i].bytes; }));
     row.number("tx_packets", total([i](const Counters& k) -> const Counter& { return k.sent[i].packets; }));
     row.number("tx_bytes", total([i](const Counters& k) -> const Counter& { return k.sent[i].bytes; }));
     row.number("rx_errors", device.rx_errors).number("rx_missed", device.rx_missed);
     row.number("rx_no_buffer", device.rx_no_buffer).number("tx_errors", device.tx_errors);
     JsonArray addresses;
-    for (const auto& a : c.ipv4_addresses) addresses.text(fmt::format("{}/{}", a.address.text(), a.prefix_length));
-    for (const auto& a : c.ipv6_addresses) addresses.text(fmt::format("{}/{}", a.address.text(), a.prefix_length));
+    for (const auto& a : c.ipv4_addresses)
+      addresses.text(fmt::format("{}/{}", a.address.text(), a.prefix_length));
+    for (const auto& a : c.ipv6_addresses)
+      addresses.text(fmt::format("{}/{}", a.address.text(), a.prefix_length));
     row.raw("addresses", addresses.take());
     JsonArray hops;
     for (const NextHopStatus& hop : device.next_hops) {
@@ -151,7 +160,8 @@ uint64_t make_workers(ApiContext& context, const ApiRequest&, std::string& out) 
     if (w < context.source.worker_cpus.size()) row.number("cpu", context.source.worker_cpus[w]);
     row.number("outbound_packets", outbound).number("inbound_packets", inbound).number("drops", drops);
     if (w < context.worker_packets_per_second.size()) {
-      row.real("packets_per_second", context.worker_packets_per_second[w]).real("load", context.worker_load[w]);
+      row.real("packets_per_second", context.worker_packets_per_second[w])
+          .real("load", context.worker_load[w]);
     }
     row.number("handoffs_sent", c.handed_over.get()).number("handoffs_received", c.handover_received.get());
     row.number("punted", c.punted.get()).number("injected", c.injected.get());

@@ -41,7 +41,8 @@ net::Ipv6Prefix parse_subscriber(std::string_view text) {
   }
   if (const auto v6 = net::Ipv6Prefix::parse(text)) return *v6;
   throw RequestError(fmt::format(
-      "subscriber {}: not an address or prefix (host bits zero), like 2001:db8:1::/56 or 100.64.0.7", shown(text)));
+      "subscriber {}: not an address or prefix (host bits zero), like 2001:db8:1::/56 or 100.64.0.7",
+      shown(text)));
 }
 
 uint16_t parse_port(const char* key, std::string_view whole, std::string_view text) {
@@ -57,8 +58,8 @@ void parse_external(std::string_view text, RowFilter& out) {
   const size_t colon = text.find(':');
   out.external = net::Ipv4Address::parse(text.substr(0, colon));
   if (!out.external) {
-    throw RequestError(fmt::format("external {}: not an IPv4 address or address and port, like 203.0.113.5:4711",
-                                   shown(text)));
+    throw RequestError(fmt::format(
+        "external {}: not an IPv4 address or address and port, like 203.0.113.5:4711", shown(text)));
   }
   if (colon != text.npos) out.external_port = parse_port("external", text, text.substr(colon + 1));
 }
@@ -83,7 +84,8 @@ void parse_internal(std::string_view text, RowFilter& out) {
     }
   }
   throw RequestError(fmt::format(
-      "internal {}: not an address or address and port, like 192.168.1.2:4711 or [2001:db8::1]:4711", shown(text)));
+      "internal {}: not an address or address and port, like 192.168.1.2:4711 or [2001:db8::1]:4711",
+      shown(text)));
 }
 
 config::Protocol parse_protocol(std::string_view text) {
@@ -196,7 +198,8 @@ bool RowFilter::takes(const dataplane::Mapping& m) const {
 }
 
 std::variant<ApiRequest, std::string> parse_request(std::string_view line) {
-  if (line.size() > kLongestRequest) return fmt::format("the request is longer than {} bytes", kLongestRequest);
+  if (line.size() > kLongestRequest)
+    return fmt::format("the request is longer than {} bytes", kLongestRequest);
   try {
     return read_request(line);
   } catch (const RequestError& e) {

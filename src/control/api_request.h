@@ -1,15 +1,15 @@
 /// A request on the control socket: one line of JSON, `{"command":"mappings","subscriber":"2001:db8::/56"}`.
-/// Everything in it is a string that the operator typed, checked here, so that every client has the same messages.
+/// Everything in it is a string that the operator typed, checked here, so that every client has the same
+/// messages.
 ///
-/// | command                                      | keys                                                      |
+/// | command                                      | keys |
 /// |----------------------------------------------|-----------------------------------------------------------|
-/// | status, interfaces, drops, workers, reload   |                                                           |
-/// | pools                                        | instance                                                  |
-/// | subscribers                                  | subscriber, external, instance, limit                     |
-/// | blocks                                       | subscriber, external, instance, limit                     |
-/// | mappings                                     | subscriber, external, internal, protocol, instance, limit |
-/// | clear-mappings                               | the same without limit; all                               |
-/// | clear-subscribers                            | subscriber, external, instance, all                       |
+/// | status, interfaces, drops, workers, reload   | | | pools                                        |
+/// instance                                                  | | subscribers | subscriber, external,
+/// instance, limit                     | | blocks                                       | subscriber,
+/// external, instance, limit                     | | mappings                                     |
+/// subscriber, external, internal, protocol, instance, limit | | clear-mappings | the same without limit; all
+/// | | clear-subscribers                            | subscriber, external, instance, all |
 ///
 /// The answer is one JSON object a line: rows, then `{"end":true,"rows":N}` or `{"error":"…"}`, which has
 /// `"usage":true` when the request itself was wrong.
@@ -29,7 +29,8 @@ inline constexpr size_t kLongestRequest = 4096;
 
 /// Which rows an operator wants. What is not set does not restrict.
 struct RowFilter {
-  /// Overlaps the subscriber's prefix: an address of his finds him, a prefix finds all in it. IPv4 as ::ffff:a.b.c.d.
+  /// Overlaps the subscriber's prefix: an address of his finds him, a prefix finds all in it. IPv4 as
+  /// ::ffff:a.b.c.d.
   std::optional<net::Ipv6Prefix> subscriber;
   std::optional<net::Ipv4Address> external;
   std::optional<uint16_t> external_port;

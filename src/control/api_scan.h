@@ -1,10 +1,10 @@
-/// A scan: an answer that goes over the records of every worker, a chunk at a time. The chunk is copied in the
-/// worker's thread by an errand (copy()), which looks at some thousand records and takes no more than a few hundred
-/// rows; the rows become text on the control core (format()). So a listing of a million mappings never stops a
-/// worker for longer than some ten microseconds.
+/// A scan: an answer that goes over the records of every worker, a chunk at a time. The chunk is copied in
+/// the worker's thread by an errand (copy()), which looks at some thousand records and takes no more than a
+/// few hundred rows; the rows become text on the control core (format()). So a listing of a million mappings
+/// never stops a worker for longer than some ten microseconds.
 ///
-/// Records move while the scan goes on: a mapping that lives throughout is listed exactly once, one that comes or
-/// goes meanwhile may or may not be.
+/// Records move while the scan goes on: a mapping that lives throughout is listed exactly once, one that
+/// comes or goes meanwhile may or may not be.
 #pragma once
 
 #include <vector>
@@ -15,7 +15,7 @@ namespace culvert::control {
 
 /// Where a worker's scan stands.
 struct ScanPosition {
-  uint32_t table = 0;   ///< pool slot, for blocks
+  uint32_t table = 0;  ///< pool slot, for blocks
   uint32_t record = 0;
   bool end = false;
 };
@@ -72,7 +72,9 @@ class Scan : public Answer {
   /// Control core: what ends the answer.
   virtual void finish(std::string& out, uint64_t rows) { append_end(out, rows); }
 
-  const dataplane::InstanceView& instance(uint8_t slot) const { return context_.engine().tables().instances[slot]; }
+  const dataplane::InstanceView& instance(uint8_t slot) const {
+    return context_.engine().tables().instances[slot];
+  }
   /// Worker's thread: whether a record of this instance is wanted.
   bool takes_instance(const dataplane::Tables& tables, uint8_t slot) const {
     return !filter_.instance || tables.instances[slot].name == *filter_.instance;

@@ -28,8 +28,9 @@ sockaddr_un address_of(const std::string& path) {
   sockaddr_un a{};
   a.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof a.sun_path) {
-    throw std::runtime_error(fmt::format("control-socket {}: a path of 1 to {} bytes is needed, this one has {}", path,
-                                         sizeof a.sun_path - 1, path.size()));
+    throw std::runtime_error(
+        fmt::format("control-socket {}: a path of 1 to {} bytes is needed, this one has {}", path,
+                    sizeof a.sun_path - 1, path.size()));
   }
   std::memcpy(a.sun_path, path.c_str(), path.size() + 1);
   return a;
@@ -40,7 +41,8 @@ void remove_stale(const std::string& path, const sockaddr_un& address) {
   struct stat st{};
   if (lstat(path.c_str(), &st) != 0) return;
   if (!S_ISSOCK(st.st_mode)) {
-    throw std::runtime_error(fmt::format("control-socket {}: there is a file of that name that is no socket", path));
+    throw std::runtime_error(
+        fmt::format("control-socket {}: there is a file of that name that is no socket", path));
   }
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (probe < 0) fail(path, "socket");
@@ -48,7 +50,8 @@ void remove_stale(const std::string& path, const sockaddr_un& address) {
   const int error = errno;
   close(probe);
   if (result == 0 || error == EAGAIN) {
-    throw std::runtime_error(fmt::format("control-socket {}: another culvertd serves it; stop that one first", path));
+    throw std::runtime_error(
+        fmt::format("control-socket {}: another culvertd serves it; stop that one first", path));
   }
   unlink(path.c_str());
 }
@@ -96,7 +99,8 @@ void ApiServer::accept_clients() {
     if (fd < 0) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // No descriptor left: the listener stays readable, so it is not watched until the next beat of the timer.
+        // No descriptor left: the listener stays readable, so it is not watched until the next beat of the
+        // timer.
         loop_.forget(listener_);
         listening_ = false;
       }
@@ -104,7 +108,8 @@ void ApiServer::accept_clients() {
     }
     if (clients_.size() >= limits_.clients) {
       std::string line;
-      append_error(line, fmt::format("{} clients are being served already, no more are; try again", limits_.clients));
+      append_error(
+          line, fmt::format("{} clients are being served already, no more are; try again", limits_.clients));
       [[maybe_unused]] const ssize_t n = send(fd, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       close(fd);
       continue;
@@ -141,7 +146,8 @@ void ApiServer::serve(ClientId id, uint32_t events) {
 /// False when the connection is over.
 bool ApiServer::read_request(Client& c) {
   char buffer[kLongestRequest + 1];
-  const ssize_t n = recv(c.fd, buffer, sizeof buffer - std::min(c.request.size(), kLongestRequest), MSG_DONTWAIT);
+  const ssize_t n =
+      recv(c.fd, buffer, sizeof buffer - std::min(c.request.size(), kLongestRequest), MSG_DONTWAIT);
   if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
   c.request.append(buffer, static_cast<size_t>(n));
   return n > 0;

@@ -1,5 +1,5 @@
-/// What the operator's interface (control socket, metrics) needs to know of the box besides the Engine. The appliance
-/// fills it in (api_appliance.cpp); tests run the server on an Engine alone.
+/// What the operator's interface (control socket, metrics) needs to know of the box besides the Engine. The
+/// appliance fills it in (api_appliance.cpp); tests run the server on an Engine alone.
 ///
 /// Thread: the control core calls everything here; nothing may block.
 #pragma once
@@ -43,8 +43,8 @@ struct BoxStatus {
 struct ApiSource {
   Engine* engine = nullptr;
   Millis started_at = 0;
-  std::string pages;                 ///< what memory packets lie in
-  std::vector<int> worker_cpus;      ///< by worker; may be empty
+  std::string pages;             ///< what memory packets lie in
+  std::vector<int> worker_cpus;  ///< by worker; may be empty
   std::function<Millis()> now;
   std::function<DeviceStatus(unsigned interface)> device;  ///< in the order of Config::interfaces
   std::function<BoxStatus()> box;

@@ -1,7 +1,5 @@
 #include "control/appliance.h"
 
-#include "dataplane/huge_array.h"
-
 #include <fmt/format.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -19,6 +17,7 @@
 #include "control/exception_path.h"
 #include "control/neighbours.h"
 #include "control/worker_loop.h"
+#include "dataplane/huge_array.h"
 
 namespace culvert::control {
 namespace {
@@ -26,10 +25,10 @@ namespace {
 using namespace std::chrono_literals;
 using dataplane::Port;
 
-constexpr auto kDrainAtMost = 1s;   ///< how long an orderly stop waits for packets that are under way
-constexpr auto kDrainQuiet = 20ms;  ///< and how long nothing must have moved
+constexpr auto kDrainAtMost = 1s;       ///< how long an orderly stop waits for packets that are under way
+constexpr auto kDrainQuiet = 20ms;      ///< and how long nothing must have moved
 constexpr auto kNeighboursAtMost = 1s;  ///< how long a start waits for next hops
-constexpr int64_t kClockStep = 2000;  ///< milliseconds the system's clock may differ before we say so
+constexpr int64_t kClockStep = 2000;    ///< milliseconds the system's clock may differ before we say so
 
 }  // namespace
 
@@ -43,7 +42,8 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
 
   eal_ = dataplane::init_eal(config, log_.shows(Level::debug));
   log_.info("packets lie in {}", eal_.pages);
-  buffers_ = dataplane::make_buffers("packets", config.capacity.packet_buffers, dataplane::largest_mtu(config));
+  buffers_ =
+      dataplane::make_buffers("packets", config.capacity.packet_buffers, dataplane::largest_mtu(config));
   open_ports(config);
 
   std::vector<InterfaceFacts> facts;
@@ -59,10 +59,12 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   tell_warnings();
 
   start_log(config);
-  exception_path_ = std::make_unique<ExceptionPath>(loop_, engine_->fabric(), config.interfaces, macs,
-                                                    [this](const std::string& text) { log_.warning("{}", text); });
+  exception_path_ =
+      std::make_unique<ExceptionPath>(loop_, engine_->fabric(), config.interfaces, macs,
+                                      [this](const std::string& text) { log_.warning("{}", text); });
   neighbours_ = std::make_unique<Neighbours>(
-      loop_, [this](unsigned i, bool ipv6) -> dataplane::NextHopCell& {
+      loop_,
+      [this](unsigned i, bool ipv6) -> dataplane::NextHopCell& {
         return ipv6 ? engine_->next_hop_ipv6(i) : engine_->next_hop_ipv4(i);
       },
       [this](const std::string& text, bool bad) { log_.write(bad ? Level::warning : Level::info, text); });
@@ -136,7 +138,8 @@ void Appliance::start_log(const config::Config& config) {
     }
   }
   if (recovered != 0) {
-    log_.warning("{} records of a process that ended without writing them go to the block log now", recovered);
+    log_.warning("{} records of a process that ended without writing them go to the block log now",
+                 recovered);
   }
   if (damaged != 0) log_.error("{} of them were destroyed by a crash of the machine (record-lost)", damaged);
   log_thread_ = std::make_unique<logging::LogThread>(
@@ -165,9 +168,10 @@ void Appliance::start_workers(const Options& options) {
     }
     launched_++;
   }
-  log_.info("{} on CPU{} {}, control core on CPU {}{}", loops_.size() == 1 ? "1 worker" : fmt::format("{} workers", loops_.size()),
-            loops_.size() == 1 ? "" : "s", fmt::join(eal_.cpus.begin() + 1, eal_.cpus.end(), ", "), control_cpu(),
-            sleep ? "; idle workers sleep" : "");
+  log_.info("{} on CPU{} {}, control core on CPU {}{}",
+            loops_.size() == 1 ? "1 worker" : fmt::format("{} workers", loops_.size()),
+            loops_.size() == 1 ? "" : "s", fmt::join(eal_.cpus.begin() + 1, eal_.cpus.end(), ", "),
+            control_cpu(), sleep ? "; idle workers sleep" : "");
 }
 
 void Appliance::stop_workers() {
@@ -180,7 +184,8 @@ void Appliance::stop_workers() {
   };
   const auto began = Steady::now();
   auto changed = began;
-  for (uint64_t last = moved(); Steady::now() - changed < kDrainQuiet && Steady::now() - began < kDrainAtMost;) {
+  for (uint64_t last = moved();
+       Steady::now() - changed < kDrainQuiet && Steady::now() - began < kDrainAtMost;) {
     std::this_thread::sleep_for(1ms);
     if (exception_path_) exception_path_->deliver();
     if (const uint64_t n = moved(); n != last) {
@@ -199,8 +204,10 @@ void Appliance::tick() {
   tell_warnings();
   const int64_t off = clock_.off_by();
   if (std::abs(off - clock_off_by_) > kClockStep) {
-    log_.warning("the system's clock was set; records keep the time since the start, which is {:.1f} s {} it, until "
-                 "culvertd is restarted", static_cast<double>(std::abs(off)) / 1000, off > 0 ? "behind" : "ahead of");
+    log_.warning(
+        "the system's clock was set; records keep the time since the start, which is {:.1f} s {} it, until "
+        "culvertd is restarted",
+        static_cast<double>(std::abs(off)) / 1000, off > 0 ? "behind" : "ahead of");
     clock_off_by_ = off;
   }
 }
@@ -209,18 +216,21 @@ void Appliance::tell_warnings() {
   for (const std::string& text : engine_->take_warnings()) log_.warning("{}", text);
 }
 
-/// Gives neighbours on a quiet network the time to answer, so that who waits for us to be ready loses no packet.
+/// Gives neighbours on a quiet network the time to answer, so that who waits for us to be ready loses no
+/// packet.
 void Appliance::wait_for_next_hops() {
   const auto until = std::chrono::steady_clock::now() + kNeighboursAtMost;
   while (!neighbours_->all_resolved() && std::chrono::steady_clock::now() < until) loop_.run_once(10ms);
   for (const NextHopState& n : neighbours_->next_hops()) {
-    if (!n.mac) log_.warning("next hop {} does not answer yet; packets to it are dropped", text_of(n.address));
+    if (!n.mac)
+      log_.warning("next hop {} does not answer yet; packets to it are dropped", text_of(n.address));
   }
 }
 
 void Appliance::run() {
   wait_for_next_hops();
-  sd_notifyf(0, "READY=1\nSTATUS=Forwarding with %u workers, packets in %s", engine_->workers(), eal_.pages.c_str());
+  sd_notifyf(0, "READY=1\nSTATUS=Forwarding with %u workers, packets in %s", engine_->workers(),
+             eal_.pages.c_str());
   for (;;) {
     try {
       loop_.run();
@@ -238,7 +248,8 @@ void Appliance::run() {
 std::string Appliance::reload() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
-  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", static_cast<long long>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000);
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             static_cast<long long>(t.tv_sec) * 1'000'000 + t.tv_nsec / 1000);
   std::string error;
   auto loaded = config::load_file(config_path());
   if (const auto* problems = std::get_if<config::Problems>(&loaded)) {

@@ -1,14 +1,15 @@
 /// The appliance: an Engine driven by real cores and devices. It owns, in the order they come to life:
 ///
-///     EAL → packet buffers → Ports → Engine → LogThread → ExceptionPath + Neighbours → workers on their lcores
+///     EAL → packet buffers → Ports → Engine → LogThread → ExceptionPath, Neighbours → workers' lcores
 ///
 /// and takes them down the other way round.
 ///
-/// Threads. The control core is the thread that made the Appliance: it runs the EventLoop and is the only one that
-/// calls the Engine, the exception path and the API server. Every worker has an lcore of its own and turns
-/// worker_loop.h. The log thread moves records to the disk.
+/// Threads. The control core is the thread that made the Appliance: it runs the EventLoop and is the only one
+/// that calls the Engine, the exception path and the API server. Every worker has an lcore of its own and
+/// turns worker_loop.h. The log thread moves records to the disk.
 ///
-/// What else needs a descriptor or a timer on the control core (control socket, metrics) takes it from `loop()`.
+/// What else needs a descriptor or a timer on the control core (control socket, metrics) takes it from
+/// `loop()`.
 #pragma once
 
 #include <memory>
@@ -34,13 +35,13 @@ class QuiescentState;
 class Appliance {
  public:
   struct Options {
-    /// Workers sleep up to 50 µs when idle. By default only where lcores share CPUs, so that they do not starve
-    /// each other; on cores of their own they poll without a pause.
+    /// Workers sleep up to 50 µs when idle. By default only where lcores share CPUs, so that they do not
+    /// starve each other; on cores of their own they poll without a pause.
     enum class IdleSleep : uint8_t { when_shared, always, never } idle_sleep = IdleSleep::when_shared;
   };
 
-  /// Takes devices and memory, starts the workers, and blocks the signals that run() serves. Throws std::runtime_error that says what could not be had and
-  /// what would help; nothing stays behind then.
+  /// Takes devices and memory, starts the workers, and blocks the signals that run() serves. Throws
+  /// std::runtime_error that says what could not be had and what would help; nothing stays behind then.
   Appliance(const config::Config& config, Log& log, const Options& options);
   /// Stops receiving, sends what is under way, drains the records, gives everything back.
   ~Appliance();
@@ -50,8 +51,8 @@ class Appliance {
   /// Serves the control core until `loop().stop()`. SIGTERM and SIGINT stop it, SIGHUP reloads.
   void run();
 
-  /// Reads the configuration file again and applies it: all of it, or nothing. Empty on success, otherwise the
-  /// reason, which may have several lines (every mistake of the file). The result is also on the log.
+  /// Reads the configuration file again and applies it: all of it, or nothing. Empty on success, otherwise
+  /// the reason, which may have several lines (every mistake of the file). The result is also on the log.
   std::string reload();
 
   EventLoop& loop() { return loop_; }

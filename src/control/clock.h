@@ -1,6 +1,7 @@
-/// The appliance's time: the system's clock as it was at start, plus what the monotonic clock has counted since.
-/// So it never goes backwards and no timer jumps when somebody sets the system's clock; the monotonic clock is
-/// disciplined by NTP and does not drift. `off_by()` tells when the system's clock was stepped since.
+/// The appliance's time: the system's clock as it was at start, plus what the monotonic clock has counted
+/// since. So it never goes backwards and no timer jumps when somebody sets the system's clock; the monotonic
+/// clock is disciplined by NTP and does not drift. `off_by()` tells when the system's clock was stepped
+/// since.
 ///
 /// The coarse clock costs a worker some 5 ns a loop and is exact to a timer tick (1–10 ms).
 ///
@@ -18,7 +19,9 @@ class Clock {
  public:
   Clock() : base_(read(CLOCK_REALTIME) - read(CLOCK_MONOTONIC_COARSE)) {}
 
-  dataplane::Millis now() const { return static_cast<dataplane::Millis>(base_ + read(CLOCK_MONOTONIC_COARSE)); }
+  dataplane::Millis now() const {
+    return static_cast<dataplane::Millis>(base_ + read(CLOCK_MONOTONIC_COARSE));
+  }
   /// Milliseconds that the system's clock is ahead of ours.
   int64_t off_by() const { return read(CLOCK_REALTIME) - static_cast<int64_t>(now()); }
 

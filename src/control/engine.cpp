@@ -58,15 +58,18 @@ const dataplane::NextHopCell* cell_for(const config::NextHop<Address>& hop, data
 
 }  // namespace
 
-Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, const Options& options, Millis now)
-    : config_(config), facts_(std::move(facts)), next_hops_(2 * config.interfaces.size()),
+Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, const Options& options,
+               Millis now)
+    : config_(config),
+      facts_(std::move(facts)),
+      next_hops_(2 * config.interfaces.size()),
       registry_(config.workers, config.capacity.external_addresses != 0
                                     ? config.capacity.external_addresses
                                     : static_cast<uint32_t>(pool_addresses(config))) {
   started_with_ = now;
   if (config.interfaces.empty() || config.interfaces.size() > dataplane::kMaxInterfaces)
-    throw std::runtime_error(fmt::format("{} interfaces; there is one inside and one outside, or one that is both",
-                                         config.interfaces.size()));
+    throw std::runtime_error(fmt::format(
+        "{} interfaces; there is one inside and one outside, or one that is both", config.interfaces.size()));
   const unsigned n = config.workers;
   fabric_ = std::make_unique<dataplane::Fabric>(n, 4096, options.buffers);
   auto built = registry_.build(config, now);
@@ -75,10 +78,11 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
 
   Seeds seeds(options.seed);
   for (unsigned i = 0; i < n; i++) {
-    rings_.push_back(options.ring_files ? std::make_unique<logging::EventRing>(
-                                              fmt::format("{}/events.{}.ring", config.logging.ring_directory, i),
-                                              options.event_ring_size)
-                                        : std::make_unique<logging::EventRing>(options.event_ring_size));
+    rings_.push_back(
+        options.ring_files
+            ? std::make_unique<logging::EventRing>(
+                  fmt::format("{}/events.{}.ring", config.logging.ring_directory, i), options.event_ring_size)
+            : std::make_unique<logging::EventRing>(options.event_ring_size));
     dataplane::BindingSetup setup;
     setup.self = static_cast<WorkerId>(i);
     setup.mappings = share(config.capacity.mappings, n);
@@ -132,7 +136,8 @@ void Engine::fill_interfaces(Tables& tables, const config::Config& config) {
 std::string Engine::needs_restart(const config::Config& next) const {
   const config::Config& now = config_;
   auto differs = [](const char* key, auto is, auto wanted) {
-    return fmt::format("{} is {} and would become {}; this needs a restart, nothing was changed", key, is, wanted);
+    return fmt::format("{} is {} and would become {}; this needs a restart, nothing was changed", key, is,
+                       wanted);
   };
   if (next.workers != now.workers) return differs("workers", now.workers, next.workers);
   if (next.lcores != now.lcores) return "lcores changed; this needs a restart, nothing was changed";
@@ -140,11 +145,14 @@ std::string Engine::needs_restart(const config::Config& next) const {
   if (a.subscribers != b.subscribers) return differs("capacity subscribers", a.subscribers, b.subscribers);
   if (a.mappings != b.mappings) return differs("capacity mappings", a.mappings, b.mappings);
   if (a.sessions != b.sessions) return differs("capacity sessions", a.sessions, b.sessions);
-  if (a.packet_buffers != b.packet_buffers) return differs("capacity packet-buffers", a.packet_buffers, b.packet_buffers);
+  if (a.packet_buffers != b.packet_buffers)
+    return differs("capacity packet-buffers", a.packet_buffers, b.packet_buffers);
   // external-addresses left out means "as many as at start": a file without it asks for nothing.
-  if (now.hold_down.max != next.hold_down.max) return differs("hold-down-max", now.hold_down.max, next.hold_down.max);
+  if (now.hold_down.max != next.hold_down.max)
+    return differs("hold-down-max", now.hold_down.max, next.hold_down.max);
   if (now.logging != next.logging) return "logging changed; this needs a restart, nothing was changed";
-  if (now.control_socket != next.control_socket) return differs("control-socket", now.control_socket, next.control_socket);
+  if (now.control_socket != next.control_socket)
+    return differs("control-socket", now.control_socket, next.control_socket);
   if (now.metrics_address != next.metrics_address)
     return differs("metrics-address", now.metrics_address, next.metrics_address);
   if (now.interfaces.size() != next.interfaces.size())
@@ -156,8 +164,9 @@ std::string Engine::needs_restart(const config::Config& next) const {
                       x.tx_descriptors == y.tx_descriptors && x.ipv4_addresses == y.ipv4_addresses &&
                       x.ipv6_addresses == y.ipv6_addresses;
     if (!same)
-      return fmt::format("interface {} changed in more than its next hops; this needs a restart, nothing was changed",
-                         x.name);
+      return fmt::format(
+          "interface {} changed in more than its next hops; this needs a restart, nothing was changed",
+          x.name);
   }
   return {};
 }
@@ -171,16 +180,17 @@ std::string Engine::apply(const config::Config& next, Millis now) {
     for (unsigned w = 0; w < workers(); w++) {
       // Made here: it takes memory and time that a worker does not have.
       auto allocator = std::make_unique<BlockAllocator>(*pool, static_cast<WorkerId>(w));
-      run(static_cast<WorkerId>(w), [&](Worker& worker, const Tables&, Millis) {
-        worker.binding().attach(std::move(allocator));
-      });
+      run(static_cast<WorkerId>(w),
+          [&](Worker& worker, const Tables&, Millis) { worker.binding().attach(std::move(allocator)); });
     }
   }
   const std::vector<dataplane::StaticEntry> before = tables_->statics;
   config_ = next;
   publish(std::move(built.tables));
   const auto& after = tables_->statics;
-  auto missing = [](const auto& from, const auto& e) { return std::find(from.begin(), from.end(), e) == from.end(); };
+  auto missing = [](const auto& from, const auto& e) {
+    return std::find(from.begin(), from.end(), e) == from.end();
+  };
   if (before != after) {
     for (const auto& e : before)
       if (missing(after, e)) departing_.push_back(e);
@@ -196,7 +206,8 @@ std::string Engine::apply(const config::Config& next, Millis now) {
 void Engine::remove_statics() {
   for (auto e = departing_.begin(); e != departing_.end();) {
     bool done = true;
-    run_everywhere([&](Worker& w, const Tables& t, Millis at) { done = w.binding().remove_static(t, *e, at) && done; });
+    run_everywhere(
+        [&](Worker& w, const Tables& t, Millis at) { done = w.binding().remove_static(t, *e, at) && done; });
     e = done ? departing_.erase(e) : e + 1;
   }
 }
@@ -229,7 +240,8 @@ void Engine::add_static(const dataplane::StaticEntry& entry) {
     auto outcome = worker.binding().add_static(t, entry, at);
     if (const auto* why = std::get_if<dataplane::DropReason>(&outcome))
       warnings_.push_back(fmt::format("static mapping of {}:{} could not be made: {}",
-                                      entry.external.address.text(), entry.external.port.value(), name_of(*why)));
+                                      entry.external.address.text(), entry.external.port.value(),
+                                      name_of(*why)));
   });
 }
 
@@ -237,8 +249,10 @@ void Engine::run(WorkerId worker, Worker::Task task) {
   Worker& w = *workers_[worker];
   w.post(std::move(task));
   while (!w.idle()) {
-    if (pump) pump();
-    else w.poll(started_with_);
+    if (pump)
+      pump();
+    else
+      w.poll(started_with_);
   }
 }
 
@@ -263,7 +277,8 @@ void Engine::tick(Millis now) {
 void Engine::level(Pool& pool) {
   std::vector<uint32_t> free(workers());
   for (unsigned w = 0; w < workers(); w++) free[w] = workers_[w]->binding().free_blocks(pool.slot());
-  const auto most = std::max_element(free.begin(), free.end()), least = std::min_element(free.begin(), free.end());
+  const auto most = std::max_element(free.begin(), free.end()),
+             least = std::min_element(free.begin(), free.end());
   const uint32_t unit = pool.split() ? 1 : pool.sets();
   const uint32_t average = std::accumulate(free.begin(), free.end(), 0u) / workers();
   if (*least > average / 4 || *most < *least + 2 * unit) return;
@@ -276,8 +291,10 @@ void Engine::level(Pool& pool) {
   });
   if (entries.empty()) return;
   for (uint32_t e : entries) {
-    if (pool.split()) pool.set_block_owner(e, needy);
-    else pool.set_address_owner(e, needy);
+    if (pool.split())
+      pool.set_block_owner(e, needy);
+    else
+      pool.set_address_owner(e, needy);
   }
   run(needy, [&](Worker& w, const Tables&, Millis) { w.binding().allocator(pool.slot())->adopt(entries); });
 }

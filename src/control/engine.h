@@ -1,10 +1,11 @@
-/// The engine: workers, the rings between them, the registry of pools and the current Tables, put together from a
-/// Config — without threads, devices or clocks. The appliance (appliance.h) turns it with lcores and DPDK ports,
-/// `culvert replay` with captures on one thread, the benchmark and the fuzzer with packets from memory.
+/// The engine: workers, the rings between them, the registry of pools and the current Tables, put together
+/// from a Config — without threads, devices or clocks. The appliance (appliance.h) turns it with lcores and
+/// DPDK ports, `culvert replay` with captures on one thread, the benchmark and the fuzzer with packets from
+/// memory.
 ///
 /// It also holds what the control core does to workers: apply a changed configuration, deal free blocks from
-/// workers that have many to those that run out, retire drained pools. All of it happens by tasks that run in the
-/// workers' own threads.
+/// workers that have many to those that run out, retire drained pools. All of it happens by tasks that run in
+/// the workers' own threads.
 ///
 /// Thread: one at a time (the control core); worker(i) itself belongs to that worker's thread.
 #pragma once
@@ -25,17 +26,17 @@ using dataplane::WorkerId;
 
 /// What only the driver of an engine knows about an interface. In the order of Config::interfaces.
 struct InterfaceFacts {
-  uint16_t port = 0;             ///< DPDK port number; replay: 0 inside, 1 outside
-  net::MacAddress mac;           ///< ours
-  bool any_mac = false;          ///< replay: frames are ours whatever their destination MAC
+  uint16_t port = 0;     ///< DPDK port number; replay: 0 inside, 1 outside
+  net::MacAddress mac;   ///< ours
+  bool any_mac = false;  ///< replay: frames are ours whatever their destination MAC
 };
 
 class Engine {
  public:
   struct Options {
-    uint64_t seed = 0;             ///< 0: drawn from the system's entropy
+    uint64_t seed = 0;  ///< 0: drawn from the system's entropy
     rte_mempool* buffers = nullptr;
-    bool ring_files = true;        ///< event rings in logging.ring-directory, else in memory
+    bool ring_files = true;  ///< event rings in logging.ring-directory, else in memory
     uint32_t event_ring_size = 65536;
   };
 
@@ -58,7 +59,8 @@ class Engine {
   /// interfaces, workers, a pool's port geometry) is refused with the figures. Reason is empty on success.
   std::string apply(const config::Config& next, Millis now);
 
-  /// What could not be done though the configuration was applied (a static mapping without room), since the last call.
+  /// What could not be done though the configuration was applied (a static mapping without room), since the
+  /// last call.
   std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
 
   /// Housekeeping of the control core; call it every 100 ms or so.
@@ -69,9 +71,11 @@ class Engine {
   void run_everywhere(const dataplane::Worker::Task& task);
 
   /// How run() waits, and how workers are made to pass a quiescent state: the appliance sleeps a little, a
-  /// single-threaded driver polls the workers. Null: run() polls the worker itself, which must not run elsewhere.
+  /// single-threaded driver polls the workers. Null: run() polls the worker itself, which must not run
+  /// elsewhere.
   std::function<void()> pump;
-  /// Waits until no worker uses Tables older than now; the appliance uses rte_rcu_qsbr. Null: nothing to wait for.
+  /// Waits until no worker uses Tables older than now; the appliance uses rte_rcu_qsbr. Null: nothing to wait
+  /// for.
   std::function<void()> synchronize;
 
  private:

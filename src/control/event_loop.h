@@ -1,8 +1,9 @@
-/// The control core's loop: file descriptors (epoll), timers and signals, all served by one thread, so that nothing
-/// it calls needs a lock.
+/// The control core's loop: file descriptors (epoll), timers and signals, all served by one thread, so that
+/// nothing it calls needs a lock.
 ///
-/// A callback may watch, change and forget any descriptor, its own too. It must not block: what takes long is cut
-/// into pieces (a streaming answer writes while its socket takes data and goes on at the next `EPOLLOUT`).
+/// A callback may watch, change and forget any descriptor, its own too. It must not block: what takes long is
+/// cut into pieces (a streaming answer writes while its socket takes data and goes on at the next
+/// `EPOLLOUT`).
 ///
 /// Thread: the one that calls run(); only `stop()` may be called from elsewhere, also from a signal handler.
 #pragma once
@@ -29,8 +30,8 @@ class EventLoop {
 
   /// What happened at a descriptor: EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR …
   using Callback = std::function<void(uint32_t events)>;
-  /// Calls back whenever one of `events` (level-triggered) holds at `fd`. The descriptor stays the caller's, who
-  /// calls forget() before closing it.
+  /// Calls back whenever one of `events` (level-triggered) holds at `fd`. The descriptor stays the caller's,
+  /// who calls forget() before closing it.
   void watch(int fd, uint32_t events, Callback callback);
   /// Other events for a descriptor that is watched.
   void change(int fd, uint32_t events);

@@ -20,7 +20,13 @@ namespace culvert::control {
 namespace {
 
 constexpr unsigned kFramesATurn = 256;  ///< each way, so that neither direction starves the control core
-constexpr uint32_t kFirstTable = 52100;  ///< routing tables of the taps' own addresses
+
+/// The routing table of a tap's own addresses: the same after a restart, another one for other names.
+uint32_t table_of(const std::string& name) {
+  uint32_t h = 2166136261;  // FNV-1a
+  for (char c : name) h = (h ^ static_cast<uint8_t>(c)) * 16777619;
+  return 1'000'000 + h % 1'000'000;
+}
 
 void write_setting(const std::string& name, const char* family, const char* key, const char* value) {
   std::ofstream(fmt::format("/proc/sys/net/{}/conf/{}/{}", family, name, key)) << value;
@@ -33,7 +39,7 @@ ExceptionPath::ExceptionPath(EventLoop& loop, dataplane::Fabric& fabric,
                              const std::vector<net::MacAddress>& macs, const Tell& tell)
     : loop_(loop), fabric_(fabric), taps_(interfaces.size()) {
   try {
-    for (size_t i = 0; i < interfaces.size(); ++i) open(taps_[i], interfaces[i], macs[i], static_cast<unsigned>(i), tell);
+    for (size_t i = 0; i < interfaces.size(); ++i) open(taps_[i], interfaces[i], macs[i], tell);
   } catch (...) {
     close_all();
     throw;
@@ -64,13 +70,14 @@ void ExceptionPath::close_all() {
   }
 }
 
-void ExceptionPath::open(Tap& tap, const config::Interface& interface, const net::MacAddress& mac, unsigned number,
+void ExceptionPath::open(Tap& tap, const config::Interface& interface, const net::MacAddress& mac,
                          const Tell& tell) {
   tap.name = interface.name;
   if (if_nametoindex(interface.name.c_str()) != 0) {
-    throw std::runtime_error(fmt::format("interface {}: the kernel has a network device of that name already, and the "
-                                         "exception path would make one; choose another name, or end what made it",
-                                         interface.name));
+    throw std::runtime_error(
+        fmt::format("interface {}: the kernel has a network device of that name already, and the "
+                    "exception path would make one; choose another name, or end what made it",
+                    interface.name));
   }
   tap.fd = ::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   ifreq request{};
@@ -82,30 +89,33 @@ void ExceptionPath::open(Tap& tap, const config::Interface& interface, const net
     const bool needed = !interface.ipv4_addresses.empty() || !interface.ipv6_addresses.empty() ||
                         std::holds_alternative<net::Ipv4Address>(interface.next_hop_ipv4) ||
                         std::holds_alternative<net::Ipv6Address>(interface.next_hop_ipv6);
-    const std::string text = fmt::format("interface {}: no tap for the exception path: {} (it needs /dev/net/tun and "
-                                         "CAP_NET_ADMIN)", interface.name, reason);
+    const std::string text = fmt::format(
+        "interface {}: no tap for the exception path: {} (it needs /dev/net/tun and "
+        "CAP_NET_ADMIN)",
+        interface.name, reason);
     if (needed) throw std::runtime_error(text);
     tell(text + "; the kernel sees nothing of it, which static next hops and no addresses allow");
     return;
   }
   try {
-    set_up(tap, interface, mac, number);
+    set_up(tap, interface, mac);
   } catch (const std::runtime_error& e) {
     throw std::runtime_error(fmt::format("interface {}: {}", interface.name, e.what()));
   }
 }
 
-void ExceptionPath::set_up(Tap& tap, const config::Interface& interface, const net::MacAddress& mac, unsigned number) {
+void ExceptionPath::set_up(Tap& tap, const config::Interface& interface, const net::MacAddress& mac) {
   tap.index = static_cast<int>(if_nametoindex(interface.name.c_str()));
   write_setting(tap.name, "ipv6", "accept_ra", "0");
   write_setting(tap.name, "ipv6", "accept_dad", "0");
   write_setting(tap.name, "ipv6", "router_solicitations", "0");
-  if (!interface.ipv6_addresses.empty() || std::holds_alternative<net::Ipv6Address>(interface.next_hop_ipv6)) {
+  if (!interface.ipv6_addresses.empty() ||
+      std::holds_alternative<net::Ipv6Address>(interface.next_hop_ipv6)) {
     write_setting(tap.name, "ipv6", "disable_ipv6", "0");
   }
   netlink_.set_link(tap.index, interface.mtu, mac);
   netlink_.link_up(tap.index);
-  const uint32_t table = kFirstTable + number;
+  const uint32_t table = table_of(tap.name);
   const auto add = [&](const auto& addresses, const auto& next_hop) {
     using Address = std::decay_t<decltype(addresses[0].address)>;
     for (const auto& a : addresses) {
@@ -137,8 +147,9 @@ unsigned ExceptionPath::deliver() {
       rte_mbuf* m = frames[i];
       const unsigned interface = dataplane::Mark::of(m).interface;
       const int fd = interface < taps_.size() ? taps_[interface].fd : -1;
-      const bool written = fd >= 0 && m->nb_segs == 1 &&
-                           write(fd, dataplane::bytes_of(m), m->data_len) == static_cast<ssize_t>(m->data_len);
+      const bool written =
+          fd >= 0 && m->nb_segs == 1 &&
+          write(fd, dataplane::bytes_of(m), m->data_len) == static_cast<ssize_t>(m->data_len);
       (written ? counters_.to_kernel : counters_.to_kernel_failed)++;
       dataplane::free_packet(m);
     }

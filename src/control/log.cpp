@@ -16,8 +16,8 @@ std::string timestamp() {
   clock_gettime(CLOCK_REALTIME, &now);
   tm t{};
   localtime_r(&now.tv_sec, &t);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday, t.tm_hour,
-                     t.tm_min, t.tm_sec, now.tv_nsec / 1'000'000);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
+                     t.tm_hour, t.tm_min, t.tm_sec, now.tv_nsec / 1'000'000);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 /// What culvertd tells its operator: lines with a level, to stderr or the journal.
 ///
-/// With $JOURNAL_STREAM set (systemd started us) a line begins with sd-daemon(3)'s `<N>` priority and the journal
-/// adds the time; otherwise with a timestamp and the level. A line is written by one write(2), so that lines of
-/// different threads never mix. Block records are not told here: they have logging/block_log.h.
+/// With $JOURNAL_STREAM set (systemd started us) a line begins with sd-daemon(3)'s `<N>` priority and the
+/// journal adds the time; otherwise with a timestamp and the level. A line is written by one write(2), so
+/// that lines of different threads never mix. Block records are not told here: they have logging/block_log.h.
 ///
 /// Thread: any.
 #pragma once
@@ -33,13 +33,21 @@ class Log {
   void write(Level level, std::string_view text);
 
   template <typename... A>
-  void error(fmt::format_string<A...> f, A&&... a) { say(Level::error, f, std::forward<A>(a)...); }
+  void error(fmt::format_string<A...> f, A&&... a) {
+    say(Level::error, f, std::forward<A>(a)...);
+  }
   template <typename... A>
-  void warning(fmt::format_string<A...> f, A&&... a) { say(Level::warning, f, std::forward<A>(a)...); }
+  void warning(fmt::format_string<A...> f, A&&... a) {
+    say(Level::warning, f, std::forward<A>(a)...);
+  }
   template <typename... A>
-  void info(fmt::format_string<A...> f, A&&... a) { say(Level::info, f, std::forward<A>(a)...); }
+  void info(fmt::format_string<A...> f, A&&... a) {
+    say(Level::info, f, std::forward<A>(a)...);
+  }
   template <typename... A>
-  void debug(fmt::format_string<A...> f, A&&... a) { say(Level::debug, f, std::forward<A>(a)...); }
+  void debug(fmt::format_string<A...> f, A&&... a) {
+    say(Level::debug, f, std::forward<A>(a)...);
+  }
 
  private:
   template <typename... A>

@@ -40,14 +40,23 @@ std::string NextHopState::state() const {
   if (is_static) return "static";
   if (kernel_index == 0) return "no-tap";
   switch (kernel_state) {
-    case NUD_INCOMPLETE: return "incomplete";
-    case NUD_REACHABLE: return "reachable";
-    case NUD_STALE: return "stale";
-    case NUD_DELAY: return "delay";
-    case NUD_PROBE: return "probe";
-    case NUD_FAILED: return "failed";
-    case NUD_PERMANENT: case NUD_NOARP: return "permanent";
-    default: return "unknown";
+    case NUD_INCOMPLETE:
+      return "incomplete";
+    case NUD_REACHABLE:
+      return "reachable";
+    case NUD_STALE:
+      return "stale";
+    case NUD_DELAY:
+      return "delay";
+    case NUD_PROBE:
+      return "probe";
+    case NUD_FAILED:
+      return "failed";
+    case NUD_PERMANENT:
+    case NUD_NOARP:
+      return "permanent";
+    default:
+      return "unknown";
   }
 }
 
@@ -62,7 +71,8 @@ Neighbours::~Neighbours() {
   loop_.forget(events_.fd());
 }
 
-void Neighbours::follow(const std::vector<config::Interface>& interfaces, const std::vector<int>& kernel_index) {
+void Neighbours::follow(const std::vector<config::Interface>& interfaces,
+                        const std::vector<int>& kernel_index) {
   std::vector<NextHopState> next;
   for (unsigned i = 0; i < interfaces.size(); ++i) {
     add_next_hop(next, interfaces[i].next_hop_ipv4, i, kernel_index[i], false);
@@ -111,8 +121,10 @@ void Neighbours::heard(const Netlink::Neighbour& neighbour) {
     } else if (neighbour.state == NUD_FAILED && n.mac) {
       n.mac.reset();
       cell_(n.interface, n.ipv6).clear();
-      tell_(fmt::format("next hop {} does not answer any more; packets to it are dropped (next-hop-unresolved)",
-                        text_of(n.address)), true);
+      tell_(
+          fmt::format("next hop {} does not answer any more; packets to it are dropped (next-hop-unresolved)",
+                      text_of(n.address)),
+          true);
     }
   }
 }

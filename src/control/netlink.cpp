@@ -37,7 +37,9 @@ class Message {
     return *this;
   }
   template <typename T>
-  Message& add(uint16_t type, const T& value) { return add(type, &value, sizeof value); }
+  Message& add(uint16_t type, const T& value) {
+    return add(type, &value, sizeof value);
+  }
   std::vector<uint8_t>& bytes() { return bytes_; }
 
  private:
@@ -97,7 +99,8 @@ void Netlink::send(std::vector<uint8_t>& message) {
   std::memcpy(message.data() + offsetof(nlmsghdr, nlmsg_seq), &sequence_, sizeof sequence_);
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  if (sendto(fd_, message.data(), message.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) < 0) {
+  if (sendto(fd_, message.data(), message.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel) <
+      0) {
     throw std::runtime_error(fmt::format("netlink: {}", std::strerror(errno)));
   }
 }
@@ -107,17 +110,20 @@ void Netlink::request(std::vector<uint8_t>& message, const std::string& what, in
   header.nlmsg_flags |= NLM_F_ACK;
   std::memcpy(message.data(), &header, sizeof header);
   send(message);
-  // The kernel works on a request inside sendto(), so its answer is there; anything else on this socket is old.
+  // The kernel works on a request inside sendto(), so its answer is there; anything else on this socket is
+  // old.
   std::array<char, 8192> buffer;
   for (;;) {
     const ssize_t n = recv(fd_, buffer.data(), buffer.size(), 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw std::runtime_error(fmt::format("netlink: {}: no answer: {}", what, std::strerror(errno)));
+    if (n < 0)
+      throw std::runtime_error(fmt::format("netlink: {}: no answer: {}", what, std::strerror(errno)));
     std::string_view rest(buffer.data(), static_cast<size_t>(n));
     while (rest.size() >= sizeof(nlmsghdr)) {
       const auto h = read_as<nlmsghdr>(rest);
       if (h.nlmsg_len < sizeof h || h.nlmsg_len > rest.size()) break;
-      if (h.nlmsg_type == NLMSG_ERROR && h.nlmsg_seq == sequence_ && h.nlmsg_len >= sizeof h + sizeof(nlmsgerr)) {
+      if (h.nlmsg_type == NLMSG_ERROR && h.nlmsg_seq == sequence_ &&
+          h.nlmsg_len >= sizeof h + sizeof(nlmsgerr)) {
         const int error = -read_as<nlmsgerr>(rest.substr(sizeof h)).error;
         if (error == 0 || error == harmless) return;
         throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(error)));
@@ -155,37 +161,42 @@ void Netlink::add_address(int index, const IpAddress& address, uint8_t prefix_le
   request(message.bytes(), fmt::format("adding address {}/{}", text_of(address), prefix_length));
 }
 
-void Netlink::add_source_route(int index, const IpAddress& source, const IpAddress& next_hop, uint32_t table) {
-  const AddressBytes from = bytes_of(source), via = bytes_of(next_hop);
+void Netlink::add_source_route(int index, const IpAddress& source, const IpAddress& next_hop,
+                               uint32_t table) {
+  const AddressBytes via = bytes_of(next_hop);
   rtmsg route{};
   route.rtm_family = via.family;
   route.rtm_protocol = kRouteProtocol;
   route.rtm_type = RTN_UNICAST;
   route.rtm_scope = RT_SCOPE_UNIVERSE;
   route.rtm_flags = RTNH_F_ONLINK;
-  Message add_route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
-  add_route.add(RTA_TABLE, table).add(RTA_GATEWAY, via.data, via.size).add(RTA_OIF, int32_t{index});
-  request(add_route.bytes(), fmt::format("adding the route by {} for {}", text_of(next_hop), text_of(source)));
-  request(source_rule(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, from.data, from.size, from.family, table),
-          fmt::format("adding the rule for {}", text_of(source)), EEXIST);
+  Message message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, route);
+  message.add(RTA_TABLE, table).add(RTA_GATEWAY, via.data, via.size).add(RTA_OIF, int32_t{index});
+  request(message.bytes(), fmt::format("adding the route by {} for {}", text_of(next_hop), text_of(source)));
+  change_source_rules(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, source, table, EEXIST);
 }
 
 void Netlink::remove_source_route(const IpAddress& source, uint32_t table) {
-  const AddressBytes from = bytes_of(source);
-  request(source_rule(RTM_DELRULE, 0, from.data, from.size, from.family, table),
-          fmt::format("removing the rule for {}", text_of(source)), ENOENT);
+  change_source_rules(RTM_DELRULE, 0, source, table, ENOENT);
 }
 
-std::vector<uint8_t>& Netlink::source_rule(uint16_t type, uint16_t flags, const void* source, uint16_t size,
-                                           uint8_t family, uint32_t table) {
-  fib_rule_hdr rule{};
-  rule.family = family;
-  rule.src_len = static_cast<uint8_t>(size * 8);
-  rule.action = FR_ACT_TO_TBL;
-  Message message(type, flags, rule);
-  message.add(FRA_SRC, source, size).add(FRA_TABLE, table).add(FRA_PRIORITY, table).add(FRA_PROTOCOL, kRouteProtocol);
-  scratch_ = std::move(message.bytes());
-  return scratch_;
+/// First the host's own table but for its default routes, so that neighbours are neighbours; then `table`.
+void Netlink::change_source_rules(uint16_t type, uint16_t flags, const IpAddress& source, uint32_t table,
+                                  int harmless) {
+  const AddressBytes from = bytes_of(source);
+  for (bool own : {false, true}) {
+    fib_rule_hdr rule{};
+    rule.family = from.family;
+    rule.src_len = static_cast<uint8_t>(from.size * 8);
+    rule.action = FR_ACT_TO_TBL;
+    Message message(type, flags, rule);
+    message.add(FRA_SRC, from.data, from.size)
+        .add(FRA_TABLE, own ? table : uint32_t{RT_TABLE_MAIN})
+        .add(FRA_PRIORITY, own ? kRulePriority + 1 : kRulePriority)
+        .add(FRA_PROTOCOL, kRouteProtocol);
+    if (!own) message.add(FRA_SUPPRESS_PREFIXLEN, uint32_t{0});
+    request(message.bytes(), fmt::format("the routing rule for {}", text_of(source)), harmless);
+  }
 }
 
 void Netlink::use_neighbour(int index, const IpAddress& address) {
@@ -199,9 +210,7 @@ void Netlink::use_neighbour(int index, const IpAddress& address) {
   request(message.bytes(), fmt::format("asking for neighbour {}", text_of(address)));
 }
 
-void Netlink::ask_neighbours() {
-  send(Message(RTM_GETNEIGH, NLM_F_DUMP, ndmsg{}).bytes());
-}
+void Netlink::ask_neighbours() { send(Message(RTM_GETNEIGH, NLM_F_DUMP, ndmsg{}).bytes()); }
 
 bool Netlink::read_neighbours(const std::function<void(const Neighbour&)>& heard) {
   std::array<char, 32768> buffer;
@@ -223,7 +232,8 @@ void Netlink::parse(std::string_view datagram, const std::function<void(const Ne
     if (header.nlmsg_len < sizeof header || header.nlmsg_len > datagram.size()) return;
     std::string_view body = datagram.substr(sizeof header, header.nlmsg_len - sizeof header);
     datagram.remove_prefix(std::min<size_t>(NLMSG_ALIGN(header.nlmsg_len), datagram.size()));
-    if ((header.nlmsg_type != RTM_NEWNEIGH && header.nlmsg_type != RTM_DELNEIGH) || body.size() < sizeof(ndmsg)) {
+    if ((header.nlmsg_type != RTM_NEWNEIGH && header.nlmsg_type != RTM_DELNEIGH) ||
+        body.size() < sizeof(ndmsg)) {
       continue;
     }
     const auto message = read_as<ndmsg>(body);

@@ -1,7 +1,7 @@
 /// The few requests of rtnetlink(7) the appliance makes, over a raw NETLINK_ROUTE socket.
 ///
-/// Every change waits for the kernel's acknowledgement and throws std::runtime_error with what was asked and the
-/// kernel's reason. Messages from the kernel are checked like packets: every length before it is read.
+/// Every change waits for the kernel's acknowledgement and throws std::runtime_error with what was asked and
+/// the kernel's reason. Messages from the kernel are checked like packets: every length before it is read.
 ///
 /// Thread: one at a time.
 #pragma once
@@ -39,8 +39,9 @@ class Netlink {
   void set_link(int index, uint16_t mtu, const net::MacAddress& mac);
   void link_up(int index);
   void add_address(int index, const IpAddress& address, uint8_t prefix_length);
-  /// Lets what the kernel sends from `source` leave by `next_hop`, whatever the host's own default route is: a
-  /// default route in `table` and a rule that leads there. The route goes with the device, the rule does not.
+  /// Lets what the kernel sends from `source` to other networks leave by `next_hop`, whatever the host's own
+  /// default route is: a default route in `table` and two rules that lead there. The route goes with the
+  /// device, the rules do not.
   void add_source_route(int index, const IpAddress& source, const IpAddress& next_hop, uint32_t table);
   void remove_source_route(const IpAddress& source, uint32_t table);
 
@@ -62,17 +63,16 @@ class Netlink {
   static void parse(std::string_view datagram, const std::function<void(const Neighbour&)>& heard);
 
  private:
-  static constexpr uint8_t kRouteProtocol = 199;  ///< rtm_protocol of our routes and rules, for `ip route`
+  static constexpr uint32_t kRulePriority = 30100;  ///< before the host's own, 32766
+  static constexpr uint8_t kRouteProtocol = 199;    ///< rtm_protocol of our routes and rules, for `ip route`
 
   /// Sends and waits for the acknowledgement; the error `harmless` counts as success.
   void request(std::vector<uint8_t>& message, const std::string& what, int harmless = 0);
-  std::vector<uint8_t>& source_rule(uint16_t type, uint16_t flags, const void* source, uint16_t size, uint8_t family,
-                                    uint32_t table);
-  void send(std::vector<uint8_t>& message);
+  void change_source_rules(uint16_t type, uint16_t flags, const IpAddress& source, uint32_t table,
+                           int harmless);
 
   int fd_ = -1;
   uint32_t sequence_ = 0;
-  std::vector<uint8_t> scratch_;
 };
 
 }  // namespace culvert::control

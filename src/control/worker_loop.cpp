@@ -14,7 +14,7 @@ using dataplane::DropReason;
 using dataplane::kBurst;
 using dataplane::Port;
 
-constexpr unsigned kIdleTurns = 1000;   ///< without a packet before the first sleep
+constexpr unsigned kIdleTurns = 1000;  ///< without a packet before the first sleep
 constexpr unsigned kIdleSleepMicroseconds = 50;
 
 /// Sends what a call into the worker left in its outbox.

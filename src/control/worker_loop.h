@@ -1,9 +1,9 @@
 /// What a worker's core does all day:
 ///
-///     what time is it → a burst from each of its receive queues → what came by ring → send → quiescent state → again
+///     read the clock → a burst from each receive queue → what came by ring → send → quiescent state ↺
 ///
-/// The loop reads the clock once a turn. It sleeps only when told to (`idle_sleep`): after a thousand turns without
-/// a packet, 50 µs a turn, for machines where lcores share CPUs.
+/// The loop reads the clock once a turn. It sleeps only when told to (`idle_sleep`): after a thousand turns
+/// without a packet, 50 µs a turn, for machines where lcores share CPUs.
 ///
 /// Stopping: `stop_receiving` ends the reception, the loop goes on to empty the rings; `stop` ends it.
 ///
@@ -42,8 +42,8 @@ struct WorkerLoop {
   dataplane::Worker* worker = nullptr;
   const Clock* clock = nullptr;
   QuiescentState* quiescent = nullptr;
-  std::vector<dataplane::Port*> ports;          ///< every device once
-  std::vector<dataplane::Port*> of_interface;   ///< where an interface's frames leave
+  std::vector<dataplane::Port*> ports;         ///< every device once
+  std::vector<dataplane::Port*> of_interface;  ///< where an interface's frames leave
   bool idle_sleep = false;
   std::atomic<bool> stop_receiving{false}, stop{false};
   /// Packets received and taken from rings; when it stands still, nothing is under way any more.

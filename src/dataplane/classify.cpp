@@ -71,7 +71,8 @@ void Pipeline::take_marked(rte_mbuf* m) {
     case Form::from_inside:
       if (bytes_of(m)[0] >> 4 == 6) return from_inside_ipv6(p);
       return from_inside_ipv4(p);
-    case Form::from_outside: return from_outside(p);
+    case Form::from_outside:
+      return from_outside(p);
     case Form::hairpin:
       p.hairpin = true;
       return from_outside(p);
@@ -94,7 +95,8 @@ void Pipeline::take_marked(rte_mbuf* m) {
 }
 
 void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface, bool ours) {
-  if (!ours && ether_type != net::kEtherArp && !is_group_packet(m, ether_type)) return drop(m, DropReason::not_our_mac);
+  if (!ours && ether_type != net::kEtherArp && !is_group_packet(m, ether_type))
+    return drop(m, DropReason::not_our_mac);
   Packet p;
   p.m = m;
   p.interface = interface.number;
@@ -108,9 +110,12 @@ void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& in
       }
       return from_outside(p);
     }
-    case net::kEtherIpv6: return from_inside_ipv6(p);
-    case net::kEtherArp: return punt(p, true);
-    default: return drop(m, DropReason::unknown_ethertype);
+    case net::kEtherIpv6:
+      return from_inside_ipv6(p);
+    case net::kEtherArp:
+      return punt(p, true);
+    default:
+      return drop(m, DropReason::unknown_ethertype);
   }
 }
 
@@ -154,7 +159,8 @@ void Pipeline::open_softwire(Packet& p, Context context) {
   if (Refusal r = parse_ipv4(p, inner, p.m->data_len - at)) return drop(p, *r);
   // RFC 6040 §4.2: a congestion mark that the inner packet's transport would not understand means loss.
   const bool congested = (p.ip6->traffic_class() & 3) == 3;
-  if (congested && (p.ip4->tos & 3) == 0) [[unlikely]] return drop(p, DropReason::ecn_congestion);
+  if (congested && (p.ip4->tos & 3) == 0) [[unlikely]]
+    return drop(p, DropReason::ecn_congestion);
   p.internal.ipv4 = p.ip4->source;
   p.remote.address = p.ip4->destination;
   to_lane(p, p.ip4->protocol);
@@ -170,19 +176,24 @@ void Pipeline::open_nat64(Packet& p, Context context) {
   const ContextView& prefix = t_.contexts[context];
   p.remote.address = net::extract(p.ip6->destination, prefix.length);
   // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
-  if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);
+  if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]]
+    return drop(p, DropReason::martian);
   p.l4 = bytes_of(p.m) + at;
   p.l4_length = static_cast<uint16_t>(p.m->data_len - at);
   to_lane(p, next);
 }
 
 void Pipeline::to_lane(Packet& p, uint8_t protocol) {
-  if (net::is_martian(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);
+  if (net::is_martian(p.remote.address)) [[unlikely]]
+    return drop(p, DropReason::martian);
   DropReason why;
   switch (parse_transport<true>(p, protocol, &why)) {
-    case Transport::refused: return drop(p, why);
-    case Transport::icmp_error: return icmp_error_from_inside(p);
-    case Transport::flow: break;
+    case Transport::refused:
+      return drop(p, why);
+    case Transport::icmp_error:
+      return icmp_error_from_inside(p);
+    case Transport::flow:
+      break;
   }
   if (p.carriage == Carriage::nat64 && p.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
     return drop(p, DropReason::udp_zero_checksum);
@@ -200,12 +211,16 @@ void Pipeline::from_outside(Packet& p) {
   if (t_.is_own(to)) return punt(p, false);
   p.external.address = to;
   p.remote.address = p.ip4->source;
-  if (net::is_martian(p.remote.address)) [[unlikely]] return drop(p, DropReason::martian);
+  if (net::is_martian(p.remote.address)) [[unlikely]]
+    return drop(p, DropReason::martian);
   DropReason why;
   switch (parse_transport<false>(p, p.ip4->protocol, &why)) {
-    case Transport::refused: return drop(p, why);
-    case Transport::icmp_error: return icmp_error_from_outside(p);
-    case Transport::flow: break;
+    case Transport::refused:
+      return drop(p, why);
+    case Transport::icmp_error:
+      return icmp_error_from_outside(p);
+    case Transport::flow:
+      break;
   }
   const MappingTable& table = w_.binding_.mappings();
   p.hash = p.external.hash(table.hash_key());

@@ -1,5 +1,6 @@
-/// One worker's counters. The worker is the only writer; anyone may read at any time, without a lock and without
-/// stopping it: each counter is a relaxed atomic that the writer bumps with a plain load, add and store.
+/// One worker's counters. The worker is the only writer; anyone may read at any time, without a lock and
+/// without stopping it: each counter is a relaxed atomic that the writer bumps with a plain load, add and
+/// store.
 #pragma once
 
 #include <array>
@@ -13,7 +14,9 @@ namespace culvert::dataplane {
 class Counter {
  public:
   void add(uint64_t n = 1) { v_.store(v_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void subtract(uint64_t n = 1) { v_.store(v_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed); }
+  void subtract(uint64_t n = 1) {
+    v_.store(v_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
   uint64_t get() const { return v_.load(std::memory_order_relaxed); }
 
  private:
@@ -30,8 +33,8 @@ inline constexpr size_t kMaxInterfaces = 2;  ///< one inside and one outside, or
 
 struct alignas(64) Counters {
   // Touched by every burst.
-  std::array<Flow, kCarriageCount> outbound;  ///< translated towards the Internet, by carriage
-  std::array<Flow, kCarriageCount> inbound;   ///< translated towards subscribers, by carriage
+  std::array<Flow, kCarriageCount> outbound;        ///< translated towards the Internet, by carriage
+  std::array<Flow, kCarriageCount> inbound;         ///< translated towards subscribers, by carriage
   std::array<Flow, kMaxInterfaces> received, sent;  ///< by interface, IP packets before and after translation
   Counter bursts, polls;
   // Rarely touched.
@@ -42,7 +45,7 @@ struct alignas(64) Counters {
   Counter sessions_live;
   Counter subscribers_live;
   Counter blocks_allocated, blocks_released, blocks_live;
-  Counter block_refusals;  ///< block requests that could not be met, whatever the reason
+  Counter block_refusals;   ///< block requests that could not be met, whatever the reason
   Counter holds_cut_short;  ///< ports reused before hold-down-timeout because hold-down-max was reached
   Counter icmp_errors_sent, icmp_errors_limited, icmp_errors_translated;
   std::array<Counter, kDropReasonCount> drops;

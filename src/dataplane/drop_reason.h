@@ -1,6 +1,6 @@
-/// Why a packet was dropped. Every dropped packet is counted under exactly one of these names; the names are the
-/// same in `culvert drops`, in the metric `culvert_drops_total{reason=...}`, in `culvert replay --stats` and in
-/// scenario tests. docs/metrics.md explains each to an operator; a test keeps the two in step.
+/// Why a packet was dropped. Every dropped packet is counted under exactly one of these names; the names are
+/// the same in `culvert drops`, in the metric `culvert_drops_total{reason=...}`, in `culvert replay --stats`
+/// and in scenario tests. docs/metrics.md explains each to an operator; a test keeps the two in step.
 #pragma once
 
 #include <cstddef>
@@ -10,51 +10,52 @@
 namespace culvert::dataplane {
 
 /// X(enumerator, "name", "one line for the operator")
-#define CULVERT_DROP_REASONS(X)                                                                                \
-  X(malformed_ethernet, "malformed-ethernet", "frame too short for its headers, or wrong VLAN tag nesting")    \
-  X(wrong_vlan, "wrong-vlan", "frame's VLAN is none of the port's interfaces")                                 \
-  X(not_our_mac, "not-our-mac", "frame for another station, or unicast IP in a group frame")                    \
-  X(unknown_ethertype, "unknown-ethertype", "neither IPv4, IPv6 nor ARP")                                      \
-  X(malformed_ipv4, "malformed-ipv4", "IPv4 version, header length or total length is wrong")                  \
-  X(bad_ipv4_checksum, "bad-ipv4-checksum", "IPv4 header checksum is wrong")                                   \
-  X(malformed_ipv6, "malformed-ipv6", "IPv6 version, payload length or extension headers are wrong")           \
-  X(malformed_transport, "malformed-transport", "TCP, UDP or ICMP header does not fit its packet")             \
-  X(truncated, "truncated", "frame is shorter than the packet in it says")                                     \
-  X(ipv4_options, "ipv4-source-route", "IPv4 source route option (RFC 7126 section 4.3)")                      \
-  X(fragment, "fragment", "fragment, which this version does not carry yet")                                   \
-  X(unknown_protocol, "unknown-protocol", "transport protocol that the binding cannot carry")                  \
-  X(icmp_type, "icmp-type", "ICMP type that is neither echo nor a translatable error")                         \
-  X(icmp_error_unmapped, "icmp-error-unmapped", "ICMP error about a packet no mapping knows")                  \
-  X(icmp_error_malformed, "icmp-error-malformed", "ICMP error whose inner packet is cut short or wrong")       \
-  X(udp_zero_checksum, "udp-zero-checksum", "UDP over IPv6 without a checksum (RFC 8200 section 8.1)")         \
-  X(martian, "martian", "source or destination address that must not be on a wire")                            \
-  X(no_subscriber, "no-subscriber", "source is in no subscriber-match: the box is no open relay")              \
-  X(not_for_us, "not-for-us", "destination is neither a pool, a softwire, a NAT64 prefix nor the box")         \
-  X(ecn_congestion, "ecn-congestion", "softwire congestion mark on a packet that cannot carry it (RFC 6040)")      \
-  X(softwire_next_header, "softwire-next-header", "packet to an AFTR address without IPv4 inside")             \
-  X(no_mapping, "no-mapping", "from outside, to a port nobody has a mapping for")                              \
-  X(filtered, "filtered", "from outside, refused by the mapping's filtering-type")                             \
-  X(tcp_not_syn, "tcp-not-syn", "TCP packet that opens nothing and belongs to no session")                     \
-  X(no_ports, "no-ports", "subscriber's blocks are full and he may have no more")                              \
-  X(no_blocks, "no-blocks", "pool has no free port block")                                                     \
-  X(log_full, "log-full", "block refused because its record could not be accepted (never unlogged)")           \
-  X(mapping_table_full, "mapping-table-full", "capacity mappings is used up")                                  \
-  X(session_table_full, "session-table-full", "capacity sessions is used up")                                  \
-  X(subscriber_table_full, "subscriber-table-full", "capacity subscribers is used up")                         \
-  X(subscriber_ports, "port-quota", "subscriber's port-quota is used up (RFC 6888 REQ-4)")                     \
-  X(subscriber_mappings, "limit-per-subscriber", "subscriber's mapping limit is used up (RFC 6888 REQ-4)")     \
-  X(subscriber_sessions, "session-limit-per-subscriber", "subscriber's session limit is used up")              \
-  X(subscriber_rate, "mapping-rate", "subscriber opens mappings faster than allowed (RFC 6888 REQ-4)")         \
-  X(instance_mappings, "limit-per-instance", "instance's mapping limit is used up")                            \
-  X(ttl_expired, "ttl-expired", "TTL or hop limit ran out at the box")                                         \
-  X(too_big, "too-big", "packet does not fit the next hop's MTU")                                              \
-  X(next_hop_unresolved, "next-hop-unresolved", "link-layer address of the next hop is not known yet")         \
-  X(no_next_hop, "no-next-hop", "interface has no next hop for the packet's family")                           \
-  X(handoff_full, "handoff-full", "ring to the packet's worker is full")                                       \
-  X(handoff_loop, "handoff-loop", "handed-over packet is not its receiver's either (owner just moved)")        \
-  X(punt_full, "punt-full", "ring to the kernel (exception path) is full")                                     \
-  X(transmit_full, "transmit-full", "device took no more packets")                                             \
-  X(no_buffer, "no-buffer", "no packet buffer left, or no room in it")                                         \
+#define CULVERT_DROP_REASONS(X)                                                                             \
+  X(malformed_ethernet, "malformed-ethernet", "frame too short for its headers, or wrong VLAN tag nesting") \
+  X(wrong_vlan, "wrong-vlan", "frame's VLAN is none of the port's interfaces")                              \
+  X(not_our_mac, "not-our-mac", "frame for another station, or unicast IP in a group frame")                \
+  X(unknown_ethertype, "unknown-ethertype", "neither IPv4, IPv6 nor ARP")                                   \
+  X(malformed_ipv4, "malformed-ipv4", "IPv4 version, header length or total length is wrong")               \
+  X(bad_ipv4_checksum, "bad-ipv4-checksum", "IPv4 header checksum is wrong")                                \
+  X(malformed_ipv6, "malformed-ipv6", "IPv6 version, payload length or extension headers are wrong")        \
+  X(malformed_transport, "malformed-transport", "TCP, UDP or ICMP header does not fit its packet")          \
+  X(truncated, "truncated", "frame is shorter than the packet in it says")                                  \
+  X(ipv4_options, "ipv4-source-route", "IPv4 source route option (RFC 7126 section 4.3)")                   \
+  X(fragment, "fragment", "fragment, which this version does not carry yet")                                \
+  X(unknown_protocol, "unknown-protocol", "transport protocol that the binding cannot carry")               \
+  X(icmp_type, "icmp-type", "ICMP type that is neither echo nor a translatable error")                      \
+  X(icmp_error_unmapped, "icmp-error-unmapped", "ICMP error about a packet no mapping knows")               \
+  X(icmp_error_malformed, "icmp-error-malformed", "ICMP error whose inner packet is cut short or wrong")    \
+  X(udp_zero_checksum, "udp-zero-checksum", "UDP over IPv6 without a checksum (RFC 8200 section 8.1)")      \
+  X(martian, "martian", "source or destination address that must not be on a wire")                         \
+  X(no_subscriber, "no-subscriber", "source is in no subscriber-match: the box is no open relay")           \
+  X(not_for_us, "not-for-us", "destination is neither a pool, a softwire, a NAT64 prefix nor the box")      \
+  X(ecn_congestion, "ecn-congestion",                                                                       \
+    "softwire congestion mark on a packet that cannot carry it (RFC 6040)")                                 \
+  X(softwire_next_header, "softwire-next-header", "packet to an AFTR address without IPv4 inside")          \
+  X(no_mapping, "no-mapping", "from outside, to a port nobody has a mapping for")                           \
+  X(filtered, "filtered", "from outside, refused by the mapping's filtering-type")                          \
+  X(tcp_not_syn, "tcp-not-syn", "TCP packet that opens nothing and belongs to no session")                  \
+  X(no_ports, "no-ports", "subscriber's blocks are full and he may have no more")                           \
+  X(no_blocks, "no-blocks", "pool has no free port block")                                                  \
+  X(log_full, "log-full", "block refused because its record could not be accepted (never unlogged)")        \
+  X(mapping_table_full, "mapping-table-full", "capacity mappings is used up")                               \
+  X(session_table_full, "session-table-full", "capacity sessions is used up")                               \
+  X(subscriber_table_full, "subscriber-table-full", "capacity subscribers is used up")                      \
+  X(subscriber_ports, "port-quota", "subscriber's port-quota is used up (RFC 6888 REQ-4)")                  \
+  X(subscriber_mappings, "limit-per-subscriber", "subscriber's mapping limit is used up (RFC 6888 REQ-4)")  \
+  X(subscriber_sessions, "session-limit-per-subscriber", "subscriber's session limit is used up")           \
+  X(subscriber_rate, "mapping-rate", "subscriber opens mappings faster than allowed (RFC 6888 REQ-4)")      \
+  X(instance_mappings, "limit-per-instance", "instance's mapping limit is used up")                         \
+  X(ttl_expired, "ttl-expired", "TTL or hop limit ran out at the box")                                      \
+  X(too_big, "too-big", "packet does not fit the next hop's MTU")                                           \
+  X(next_hop_unresolved, "next-hop-unresolved", "link-layer address of the next hop is not known yet")      \
+  X(no_next_hop, "no-next-hop", "interface has no next hop for the packet's family")                        \
+  X(handoff_full, "handoff-full", "ring to the packet's worker is full")                                    \
+  X(handoff_loop, "handoff-loop", "handed-over packet is not its receiver's either (owner just moved)")     \
+  X(punt_full, "punt-full", "ring to the kernel (exception path) is full")                                  \
+  X(transmit_full, "transmit-full", "device took no more packets")                                          \
+  X(no_buffer, "no-buffer", "no packet buffer left, or no room in it")                                      \
   X(draining, "draining", "new mapping of a pool that is being removed")
 
 enum class DropReason : uint8_t {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -24,15 +25,23 @@ namespace {
 
 constexpr size_t kMegabyte = size_t{1} << 20;
 
-/// DPDK makes a runtime directory even when it keeps nothing there, and leaves it behind. While this lives it finds
-/// none that it could make, which is as good to it.
+/// DPDK makes a runtime directory even when it keeps nothing there, and leaves it behind. While this lives it
+/// finds none that it could make, which without shared configuration is as good, and what it says about that
+/// is not heard.
 class NoRuntimeDirectory {
  public:
   NoRuntimeDirectory() {
     if (const char* before = getenv(kVariable)) before_ = before;
     setenv(kVariable, "/dev/null", 1);
+    said_to_ = rte_log_get_stream();
+    cookie_io_functions_t functions{};
+    functions.write = pass_on;
+    filter_ = fopencookie(this, "w", functions);
+    if (filter_ != nullptr) rte_openlog_stream(filter_);
   }
   ~NoRuntimeDirectory() {
+    rte_openlog_stream(said_to_ == stderr ? nullptr : said_to_);  // null: DPDK's own choice
+    if (filter_ != nullptr) fclose(filter_);
     if (before_) {
       setenv(kVariable, before_->c_str(), 1);
     } else {
@@ -44,7 +53,20 @@ class NoRuntimeDirectory {
 
  private:
   static constexpr const char* kVariable = "RUNTIME_DIRECTORY";
+
+  static ssize_t pass_on(void* cookie, const char* data, size_t size) {
+    const std::string_view text(data, size);
+    if (text.find("/dev/null/dpdk") == text.npos && text.find("runtime directory") == text.npos) {
+      FILE* to = static_cast<NoRuntimeDirectory*>(cookie)->said_to_;
+      fwrite(data, 1, size, to);
+      fflush(to);
+    }
+    return static_cast<ssize_t>(size);
+  }
+
   std::optional<std::string> before_;
+  FILE* said_to_ = nullptr;
+  FILE* filter_ = nullptr;
 };
 
 bool started = false;
@@ -85,14 +107,15 @@ std::vector<int> choose_cpus(const config::Config& config) {
   }
   for (uint16_t cpu : config.lcores) {
     if (std::ranges::find(allowed, int{cpu}) == allowed.end()) {
-      throw std::runtime_error(fmt::format("lcores: CPU {} is not one of those this process may use ({} of them, the "
-                                           "first is {}, the last {}); name others or widen the process's CPU set",
-                                           cpu, allowed.size(), allowed.front(), allowed.back()));
+      throw std::runtime_error(
+          fmt::format("lcores: CPU {} is not one of those this process may use ({} of them, the "
+                      "first is {}, the last {}); name others or widen the process's CPU set",
+                      cpu, allowed.size(), allowed.front(), allowed.back()));
     }
   }
   if (config.lcores.size() != config.workers + 1u) {
-    throw std::runtime_error(fmt::format("lcores: {} CPUs for one control core and {} workers", config.lcores.size(),
-                                         config.workers));
+    throw std::runtime_error(fmt::format("lcores: {} CPUs for one control core and {} workers",
+                                         config.lcores.size(), config.workers));
   }
   return {config.lcores.begin(), config.lcores.end()};
 }
@@ -134,7 +157,8 @@ bool is_pci(std::string_view device) {
   const std::string_view address = device.substr(0, device.find(','));
   // [domain:]bus:device.function, of hexadecimal digits
   return address.find(':') != std::string_view::npos && address.find('.') != std::string_view::npos &&
-         std::ranges::all_of(address, [](unsigned char c) { return std::isxdigit(c) || c == ':' || c == '.'; });
+         std::ranges::all_of(address,
+                             [](unsigned char c) { return std::isxdigit(c) || c == ':' || c == '.'; });
 }
 
 Eal init_eal(const config::Config& config, bool debug) {
@@ -145,11 +169,12 @@ Eal init_eal(const config::Config& config, bool debug) {
 
   std::vector<std::string> arguments{"--no-telemetry"};
   std::string lcores;
-  for (size_t i = 0; i < eal.cpus.size(); ++i) lcores += fmt::format("{}{}@{}", i == 0 ? "" : ",", i, eal.cpus[i]);
+  for (size_t i = 0; i < eal.cpus.size(); ++i)
+    lcores += fmt::format("{}{}@{}", i == 0 ? "" : ",", i, eal.cpus[i]);
   arguments.insert(arguments.end(), {"--lcores", lcores, "--main-lcore", "0"});
   arguments.push_back(debug ? "--log-level=*:debug" : "--log-level=*:warning");
-  // What is said on every start here and nobody can do anything about: no runtime directory, no traffic classes for
-  // flow rules, no secondary processes.
+  // What is said on every start and nobody has to do anything about: huge pages of other sizes that are not
+  // reserved, no traffic classes for flow rules, no secondary processes.
   if (!debug) {
     arguments.insert(arguments.end(), {"--log-level=lib.eal:error", "--log-level=pmd.net.tap:critical",
                                        "--log-level=pmd.net.memif:error"});
@@ -175,8 +200,9 @@ Eal init_eal(const config::Config& config, bool debug) {
     eal.pages = fmt::format("{} pages", size_text(static_cast<size_t>(sysconf(_SC_PAGESIZE))));
   }
   if (start(arguments) < 0) {
-    throw std::runtime_error(fmt::format("DPDK does not start on {}: {}; --log-level debug shows its own messages",
-                                         eal.pages, rte_strerror(rte_errno)));
+    throw std::runtime_error(
+        fmt::format("DPDK does not start on {}: {}; --log-level debug shows its own messages", eal.pages,
+                    rte_strerror(rte_errno)));
   }
   return eal;
 }
@@ -205,7 +231,8 @@ void end_eal() {
 }
 
 uint16_t data_room(uint16_t mtu) {
-  // A packet may grow by an IPv6 header and shrink by one; headroom is for growing in front, the rest is the frame.
+  // A packet may grow by an IPv6 header and shrink by one; headroom is for growing in front, the rest is the
+  // frame.
   const unsigned frame = mtu + RTE_ETHER_HDR_LEN + 2u * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN;
   const unsigned room = std::max<unsigned>(RTE_PKTMBUF_HEADROOM + frame, RTE_MBUF_DEFAULT_BUF_SIZE);
   return static_cast<uint16_t>((room + RTE_CACHE_LINE_SIZE - 1) / RTE_CACHE_LINE_SIZE * RTE_CACHE_LINE_SIZE);
@@ -213,7 +240,8 @@ uint16_t data_room(uint16_t mtu) {
 
 size_t packet_memory(uint32_t buffers, uint16_t mtu) {
   constexpr size_t kPerObject = sizeof(rte_mbuf) + 128;  // header, trailer, alignment
-  // With room for the rings of the ports and for what the allocator cannot use; untouched memory costs nothing.
+  // With room for the rings of the ports and for what the allocator cannot use; untouched memory costs
+  // nothing.
   const size_t bytes = size_t{buffers} * (data_room(mtu) + kPerObject) * 5 / 4 + 64 * kMegabyte;
   return (bytes + kMegabyte - 1) / kMegabyte * kMegabyte;
 }
@@ -228,10 +256,10 @@ BufferPool make_buffers(const std::string& name, uint32_t count, uint16_t mtu) {
   const unsigned cache = count >= 1024 ? 256 : 0;
   BufferPool pool(rte_pktmbuf_pool_create(name.c_str(), count, cache, 0, data_room(mtu), SOCKET_ID_ANY));
   if (pool == nullptr) {
-    throw std::runtime_error(fmt::format("{} packet buffers of {} bytes ({}) cannot be had: {}; lower capacity: "
-                                         "packet-buffers or reserve more huge pages",
-                                         count, data_room(mtu), size_text(packet_memory(count, mtu)),
-                                         rte_strerror(rte_errno)));
+    throw std::runtime_error(
+        fmt::format("{} packet buffers of {} bytes ({}) cannot be had: {}; lower capacity: "
+                    "packet-buffers or reserve more huge pages",
+                    count, data_room(mtu), size_text(packet_memory(count, mtu)), rte_strerror(rte_errno)));
   }
   return pool;
 }

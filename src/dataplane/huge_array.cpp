@@ -26,7 +26,8 @@ void* take_pages(size_t bytes, PageKind* kind) {
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
   void* p = MAP_FAILED;
   PageKind got = PageKind::huge;
-  if (bytes >= kHugePage) p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
+  if (bytes >= kHugePage)
+    p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags | MAP_HUGETLB | MAP_POPULATE, -1, 0);
   if (p == MAP_FAILED) {
     got = PageKind::transparent;
     p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);

@@ -12,16 +12,18 @@ namespace culvert::dataplane {
 /// How a mapping was got, for the start-up message.
 enum class PageKind : uint8_t { huge, transparent };
 
-/// Takes `bytes` of zeroed memory, aligned to a page. Throws std::bad_alloc with errno kept when there is none.
+/// Takes `bytes` of zeroed memory, aligned to a page. Throws std::bad_alloc with errno kept when there is
+/// none.
 void* take_pages(size_t bytes, PageKind* kind = nullptr);
 void give_pages(void* p, size_t bytes);
-/// From now on pages are touched when they are taken, so that neither the first packets nor the out-of-memory killer
-/// meet untouched ones later. The appliance wants that; replay and tests rather start at once.
+/// From now on pages are touched when they are taken, so that neither the first packets nor the out-of-memory
+/// killer meet untouched ones later. The appliance wants that; replay and tests rather start at once.
 void populate_pages(bool populate);
 /// Bytes taken by take_pages() so far by this process and not given back.
 size_t pages_in_use();
 
-/// A fixed array of zero-initialised, trivially copyable records. Owner: whoever holds it; no thread of its own.
+/// A fixed array of zero-initialised, trivially copyable records. Owner: whoever holds it; no thread of its
+/// own.
 template <typename T>
 class HugeArray {
   static_assert(std::is_trivially_destructible_v<T>);
@@ -30,7 +32,8 @@ class HugeArray {
   HugeArray() = default;
   explicit HugeArray(size_t size)
       : data_(size == 0 ? nullptr : static_cast<T*>(take_pages(size * sizeof(T)))), size_(size) {}
-  HugeArray(HugeArray&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  HugeArray(HugeArray&& o) noexcept
+      : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
   HugeArray& operator=(HugeArray&& o) noexcept {
     std::swap(data_, o.data_);
     std::swap(size_, o.size_);

@@ -42,7 +42,8 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   const bool from_inside = nat64 || p.ip6 != nullptr || t_.interfaces[p.interface].faces_inside();
   const uint64_t source = net::hash(net::HashKey{}, nat64 ? p.ip6->source.high() : p.ip4->source.value(),
                                     p.ip6 != nullptr ? p.ip6->source.low() : 0);
-  if (!w_.icmp_budget_.take(from_inside, source, t_.icmp_error_rate, now_)) return w_.counters_.icmp_errors_limited.add();
+  if (!w_.icmp_budget_.take(from_inside, source, t_.icmp_error_rate, now_))
+    return w_.counters_.icmp_errors_limited.add();
   if (nat64) return answer_error_ipv6(p, type, code, mtu);
 
   rte_mbuf* m = rte_pktmbuf_alloc(w_.fabric_.buffers);

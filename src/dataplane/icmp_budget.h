@@ -1,6 +1,6 @@
-/// How many ICMP errors a worker may still make (RFC 1812 §4.3.2.8, RFC 4443 §2.4(f)). Each side of the box has a
-/// bucket of its own, and no source gets more than its share of one, so that neither a stranger outside nor a
-/// noisy subscriber can silence the Packet Too Big that somebody else needs.
+/// How many ICMP errors a worker may still make (RFC 1812 §4.3.2.8, RFC 4443 §2.4(f)). Each side of the box
+/// has a bucket of its own, and no source gets more than its share of one, so that neither a stranger outside
+/// nor a noisy subscriber can silence the Packet Too Big that somebody else needs.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +12,8 @@ namespace culvert::dataplane {
 
 class IcmpBudget {
  public:
-  /// Whether an error to a source (its hash) may go out now; takes it from the budget if so. `rate`: errors a second
-  /// for a side; a bucket holds a second's worth.
+  /// Whether an error to a source (its hash) may go out now; takes it from the budget if so. `rate`: errors a
+  /// second for a side; a bucket holds a second's worth.
   bool take(bool inside, uint64_t source_hash, uint32_t rate, Millis now) {
     Bucket& all = sides_[inside ? 1 : 0];
     Bucket& one = sources_[source_hash % sources_.size()];

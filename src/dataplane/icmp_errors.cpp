@@ -10,8 +10,8 @@ namespace {
 /// The packet in an ICMP error, as far as it is there: at least its IP header and eight bytes more.
 struct Inner {
   uint8_t* l4 = nullptr;
-  unsigned size = 0;           ///< bytes from l4 that are there
-  unsigned payload = 0;        ///< bytes from l4 that the packet once had
+  unsigned size = 0;     ///< bytes from l4 that are there
+  unsigned payload = 0;  ///< bytes from l4 that the packet once had
   Protocol protocol = Protocol::udp;
 
   net::Be16& source() const { return *reinterpret_cast<net::Be16*>(l4); }
@@ -31,15 +31,23 @@ struct Inner {
 
 bool inner_protocol(uint8_t number, Inner* inner) {
   switch (number) {
-    case net::kIpTcp: inner->protocol = Protocol::tcp; return true;
-    case net::kIpUdp: inner->protocol = Protocol::udp; return true;
+    case net::kIpTcp:
+      inner->protocol = Protocol::tcp;
+      return true;
+    case net::kIpUdp:
+      inner->protocol = Protocol::udp;
+      return true;
     case net::kIpIcmp:
-    case net::kIpIcmpv6: inner->protocol = Protocol::icmp; return true;
-    default: return false;
+    case net::kIpIcmpv6:
+      inner->protocol = Protocol::icmp;
+      return true;
+    default:
+      return false;
   }
 }
 
-/// RFC 1812 §4.3.2.3 asks routers for as much of the packet as fits, RFC 792 for eight bytes of its transport.
+/// RFC 1812 §4.3.2.3 asks routers for as much of the packet as fits, RFC 792 for eight bytes of its
+/// transport.
 bool inner_ipv4(const Packet& p, net::Ipv4Header** header, Inner* inner) {
   uint8_t* at = p.l4 + sizeof(net::IcmpHeader);
   const unsigned size = p.l4_length - static_cast<unsigned>(sizeof(net::IcmpHeader));
@@ -48,7 +56,8 @@ bool inner_ipv4(const Packet& p, net::Ipv4Header** header, Inner* inner) {
   const unsigned length = ip->header_length();
   if (ip->version_ihl >> 4 != 4 || length < sizeof *ip || size < length + 8) return false;
   if (net::Sum().add_bytes(ip, length).folded() != 0xffff) return false;  // RFC 5508 REQ-3a
-  if (ip->total_length.value() < length + 8 || (ip->fragment.value() & net::Ipv4Header::kOffsetMask) != 0) return false;
+  if (ip->total_length.value() < length + 8 || (ip->fragment.value() & net::Ipv4Header::kOffsetMask) != 0)
+    return false;
   *header = ip;
   inner->payload = ip->total_length.value() - length;
   inner->l4 = at + length;
@@ -87,7 +96,8 @@ void Pipeline::icmp_error_from_outside(Packet& p) {
   net::Ipv4Header* ip;
   Inner inner;
   if (!checksum_holds(p) || !inner_ipv4(p, &ip, &inner)) return drop(p, DropReason::icmp_error_malformed);
-  // RFC 5508 REQ-4: the mapping is that of the packet inside, which we sent: its source is our external endpoint.
+  // RFC 5508 REQ-4: the mapping is that of the packet inside, which we sent: its source is our external
+  // endpoint.
   const bool icmp = inner.protocol == Protocol::icmp;
   if (ip->source != p.external.address || (icmp && inner.icmp().type != net::kIcmpEcho))
     return drop(p, DropReason::icmp_error_unmapped);
@@ -97,7 +107,8 @@ void Pipeline::icmp_error_from_outside(Packet& p) {
   p.mapping = table.find(p.external);
   if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
     Pool* const* pool = t_.pool_of.find(p.external.address);
-    const WorkerId owner = pool == nullptr ? w_.self_ : (*pool)->owner(p.external.address, p.external.port.value());
+    const WorkerId owner =
+        pool == nullptr ? w_.self_ : (*pool)->owner(p.external.address, p.external.port.value());
     if (owner != w_.self_) return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
     return drop(p, DropReason::icmp_error_unmapped);
   }
@@ -121,7 +132,8 @@ void Pipeline::icmp_error_ipv4_in(Packet& p, const Mapping& m) {
   carriage::take_hop(*p.ip4, net::inverse_delta(m.address_delta));
   seal_icmp4(p.icmp(), p.l4_length);
   const bool softwire = t_.instances[m.instance].carriage == Carriage::ds_lite;
-  if (p.m->data_len + (softwire ? 40u : 0u) > t_.interfaces[t_.inside].mtu) return drop(p, DropReason::too_big);
+  if (p.m->data_len + (softwire ? 40u : 0u) > t_.interfaces[t_.inside].mtu)
+    return drop(p, DropReason::too_big);
   if (softwire && !carriage::encapsulate(p.m, t_.contexts[m.internal.context].address, m.internal.ipv6))
     return drop(p, DropReason::no_buffer);
   send(t_.inside, p.m, softwire);
@@ -134,8 +146,8 @@ void Pipeline::icmp_error_nat64_in(Packet& p, const Mapping& m) {
   inner_ipv4(p, &ip, &inner);
   const uint32_t word = p.icmp()->word();
   const auto error = net::icmp4_to_icmp6(
-      {p.icmp()->type, p.icmp()->code, static_cast<uint8_t>(word >> 24), word & 0xffff}, ip->total_length.value(),
-      {t_.interfaces[t_.outside].mtu, t_.interfaces[t_.inside].mtu});
+      {p.icmp()->type, p.icmp()->code, static_cast<uint8_t>(word >> 24), word & 0xffff},
+      ip->total_length.value(), {t_.interfaces[t_.outside].mtu, t_.interfaces[t_.inside].mtu});
   if (!error) return drop(p, DropReason::icmp_type);
   const ContextView& prefix = t_.contexts[m.internal.context];
   const unsigned kept = std::min(inner.size, 1280u - 88u);
@@ -203,8 +215,10 @@ void Pipeline::icmp_error_from_inside(Packet& p) {
   if (!returns || (echo && inner.icmp().type != reply)) return drop(p, DropReason::icmp_error_unmapped);
   p.internal.protocol = inner.protocol;
   p.internal.port = echo ? inner.icmp().id : inner.destination();
-  if (nat64) p.internal.ipv6 = ip6->destination;
-  else p.internal.ipv4 = ip4->destination;
+  if (nat64)
+    p.internal.ipv6 = ip6->destination;
+  else
+    p.internal.ipv4 = ip4->destination;
   MappingTable& table = w_.binding_.mappings();
   p.mapping = table.find(p.internal);
   if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
@@ -222,7 +236,8 @@ void Pipeline::icmp_error_from_inside(Packet& p) {
     if (rule != nullptr) {
       const auto who = nat64 ? SubscriberKey::ipv6(p.ip6->source, rule->mask, rule->instance)
                              : SubscriberKey::ipv4(p.ip4->source, rule->mask, rule->instance);
-      if (!(who == w_.binding_.subscribers()[m.subscriber].key)) return drop(p, DropReason::icmp_error_unmapped);
+      if (!(who == w_.binding_.subscribers()[m.subscriber].key))
+        return drop(p, DropReason::icmp_error_unmapped);
     }
   }
   w_.counters_.icmp_errors_translated.add();

@@ -1,5 +1,5 @@
-/// A mapping (RFC 4787 §4.1; RFC 6146's BIB entry): one internal endpoint bound to one external endpoint, in one
-/// cache line. All three carriages share it; what differs is only how the internal endpoint is keyed:
+/// A mapping (RFC 4787 §4.1; RFC 6146's BIB entry): one internal endpoint bound to one external endpoint, in
+/// one cache line. All three carriages share it; what differs is only how the internal endpoint is keyed:
 ///
 /// | carriage | ipv6                 | ipv4           | context                         |
 /// |----------|----------------------|----------------|---------------------------------|
@@ -7,8 +7,8 @@
 /// | ds-lite  | the B4's address     | inner source   | which AFTR address of ours      |
 /// | nat64    | the host's address   | 0              | which NAT64 prefix of ours      |
 ///
-/// The context makes the prefix part of a NAT64 mapping's key and tells which address of ours an answer through a
-/// softwire must come from. Records belong to one worker, which alone writes them.
+/// The context makes the prefix part of a NAT64 mapping's key and tells which address of ours an answer
+/// through a softwire must come from. Records belong to one worker, which alone writes them.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ namespace culvert::dataplane {
 using config::Carriage;
 using config::Protocol;
 
-/// Context 0 is plain IPv4; the others are numbered by the Tables (tables.h) and stay with what they stand for.
+/// Context 0 is plain IPv4; the others are numbered by the Tables (tables.h) and stay with what they stand
+/// for.
 using Context = uint8_t;
 inline constexpr Context kNativeContext = 0;
 
@@ -52,7 +53,8 @@ struct ExternalKey {
   Protocol protocol = Protocol::udp;
 
   uint64_t hash(const net::HashKey& k) const {
-    return net::hash(k, uint64_t{address.bits.raw()} << 32 | uint64_t{port.raw()} << 8 | static_cast<uint8_t>(protocol));
+    return net::hash(
+        k, uint64_t{address.bits.raw()} << 32 | uint64_t{port.raw()} << 8 | static_cast<uint8_t>(protocol));
   }
   bool operator==(const ExternalKey&) const = default;
 };
@@ -66,15 +68,15 @@ struct RemoteEndpoint {
 
 /// State of a TCP session (RFC 6146 §3.5.2, which serves all carriages), or of a mere filter entry.
 enum class SessionState : uint8_t {
-  none,         ///< no session here
-  filter,       ///< UDP, ICMP: this remote was sent to (adf and edf filtering)
-  in_init,      ///< V4 INIT: SYN seen from outside
-  out_init,     ///< V6 INIT: SYN seen from inside
+  none,      ///< no session here
+  filter,    ///< UDP, ICMP: this remote was sent to (adf and edf filtering)
+  in_init,   ///< V4 INIT: SYN seen from outside
+  out_init,  ///< V6 INIT: SYN seen from inside
   established,
-  in_fin,       ///< V4 FIN RCV
-  out_fin,      ///< V6 FIN RCV
-  both_fin,     ///< V6 FIN + V4 FIN RCV
-  transitory,   ///< TRANS: RST seen
+  in_fin,      ///< V4 FIN RCV
+  out_fin,     ///< V6 FIN RCV
+  both_fin,    ///< V6 FIN + V4 FIN RCV
+  transitory,  ///< TRANS: RST seen
 };
 
 struct alignas(64) Mapping {
@@ -87,13 +89,14 @@ struct alignas(64) Mapping {
   uint32_t subscriber = 0;  ///< record number in the SubscriberTable
   net::Ipv4Address first_remote_address;
   net::Be16 first_remote_port;
-  uint16_t transport_delta = 0;  ///< raw, outbound: external minus internal endpoint (checksum.h); inbound: inverse
-  uint16_t address_delta = 0;    ///< raw, outbound: external minus internal IPv4 address; 0 for nat64
-  uint16_t extra_sessions = 0;   ///< sessions in the SessionTable
-  uint32_t first_extra = 0;      ///< head of their chain there
+  uint16_t transport_delta =
+      0;  ///< raw, outbound: external minus internal endpoint (checksum.h); inbound: inverse
+  uint16_t address_delta = 0;   ///< raw, outbound: external minus internal IPv4 address; 0 for nat64
+  uint16_t extra_sessions = 0;  ///< sessions in the SessionTable
+  uint32_t first_extra = 0;     ///< head of their chain there
   ShortTime created;
   bool in_use : 1 = false;
-  bool is_static : 1 = false;    ///< never expires, holds an explicit port
+  bool is_static : 1 = false;  ///< never expires, holds an explicit port
   uint8_t spare[3] = {};
 
   ExternalKey external() const { return {external_address, external_port, internal.protocol}; }

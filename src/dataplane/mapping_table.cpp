@@ -13,8 +13,10 @@ MappingId MappingTable::create(const InternalKey& internal, const ExternalKey& e
     outbound_.erase(internal.hash(key_), id);
     return kNoMapping;
   }
-  if (recycled) free_ = next_free;
-  else fresh_++;
+  if (recycled)
+    free_ = next_free;
+  else
+    fresh_++;
   m = Mapping{};
   m.internal = internal;
   m.external_address = external.address;

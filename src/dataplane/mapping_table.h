@@ -1,5 +1,6 @@
-/// All mappings of one worker: one dense array of 64-byte records and the same tagged index twice, by internal and
-/// by external endpoint. Two cache lines a lookup. Fixed capacity; never evicts (RFC 6888 REQ-11).
+/// All mappings of one worker: one dense array of 64-byte records and the same tagged index twice, by
+/// internal and by external endpoint. Two cache lines a lookup. Fixed capacity; never evicts (RFC 6888
+/// REQ-11).
 #pragma once
 
 #include "dataplane/huge_array.h"
@@ -50,8 +51,8 @@ class MappingTable {
   net::HashKey key_;
   HugeArray<Mapping> records_;
   TaggedIndex outbound_, inbound_;
-  uint32_t fresh_ = 0;               ///< next record never used so far
-  MappingId free_ = kNoMapping;      ///< chain of freed records, linked through `first_extra`
+  uint32_t fresh_ = 0;           ///< next record never used so far
+  MappingId free_ = kNoMapping;  ///< chain of freed records, linked through `first_extra`
   uint32_t live_ = 0;
 };
 

@@ -1,10 +1,10 @@
 /// A packet on its way through a worker, and the few operations on mbufs the pipeline uses.
 ///
-/// Between the Ethernet header's removal and its writing anew, an mbuf's data begins at the outermost IP header.
-/// The mbuf's `hash.usr` carries the Mark below while the packet lies in a ring between workers.
+/// Between the Ethernet header's removal and its writing anew, an mbuf's data begins at the outermost IP
+/// header. The mbuf's `hash.usr` carries the Mark below while the packet lies in a ring between workers.
 ///
-/// In sanitizer builds all room around a packet's bytes is poisoned (fence()), so that a read one byte past the
-/// packet crashes the tests although DPDK's memory is invisible to AddressSanitizer.
+/// In sanitizer builds all room around a packet's bytes is poisoned (fence()), so that a read one byte past
+/// the packet crashes the tests although DPDK's memory is invisible to AddressSanitizer.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -92,13 +92,13 @@ struct Packet {
   uint8_t* l4 = nullptr;           ///< transport header
   uint16_t l4_length = 0;          ///< bytes from there to the end of the packet
   uint8_t tcp_flags = 0;
-  uint8_t interface = 0;           ///< came in here
+  uint8_t interface = 0;  ///< came in here
   bool handed_over = false;
   bool hairpin = false;
   Carriage carriage = Carriage::nat44;
-  InternalKey internal;            ///< outbound: whose it is
-  ExternalKey external;            ///< inbound: where to
-  RemoteEndpoint remote;           ///< the other end, IPv4 also for NAT64
+  InternalKey internal;   ///< outbound: whose it is
+  ExternalKey external;   ///< inbound: where to
+  RemoteEndpoint remote;  ///< the other end, IPv4 also for NAT64
   uint64_t hash = 0;
   uint32_t mapping = ~uint32_t{0};
 

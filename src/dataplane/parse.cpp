@@ -18,7 +18,8 @@ Refusal check_options(const net::Ipv4Header& ip) {
       at++;
       continue;
     }
-    if (at + 1 >= size || options[at + 1] < 2 || at + options[at + 1] > size) return DropReason::malformed_ipv4;
+    if (at + 1 >= size || options[at + 1] < 2 || at + options[at + 1] > size)
+      return DropReason::malformed_ipv4;
     if (kind == kLooseSourceRoute || kind == kStrictSourceRoute) return DropReason::ipv4_options;
     at += options[at + 1];
   }
@@ -39,12 +40,13 @@ Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
   if (header > sizeof *ip) [[unlikely]] {
     if (Refusal r = check_options(*ip)) return r;
   }
-  if (ip->is_fragment()) [[unlikely]] return DropReason::fragment;
+  if (ip->is_fragment()) [[unlikely]]
+    return DropReason::fragment;
   p.ip4 = ip;
   p.l4 = at + header;
   p.l4_length = static_cast<uint16_t>(total - header);
-  // Ethernet padding goes. What lies behind the inner packet of a softwire stays until decapsulate(), so that the
-  // outer header remains true if the packet is handed over.
+  // Ethernet padding goes. What lies behind the inner packet of a softwire stays until decapsulate(), so that
+  // the outer header remains true if the packet is handed over.
   if (total < available && at == bytes_of(p.m)) trim_to(p.m, total);
   return {};
 }
@@ -122,13 +124,16 @@ Transport parse_transport(Packet& p, uint8_t protocol, DropReason* why) {
       const net::IcmpHeader* icmp = p.icmp();
       const uint8_t query4 = kFromInside ? net::kIcmpEcho : net::kIcmpEchoReply;
       const uint8_t query6 = kFromInside ? net::kIcmp6Echo : net::kIcmp6EchoReply;
-      if (icmp->type == (v6 ? query6 : query4) && icmp->code == 0) return set(Protocol::icmp, icmp->id, net::Be16());
-      const bool error = v6 ? icmp->type >= net::kIcmp6Unreachable && icmp->type <= net::kIcmp6ParameterProblem
-                            : icmp->type == net::kIcmpUnreachable || icmp->type == net::kIcmpTimeExceeded ||
-                                  icmp->type == net::kIcmpParameterProblem;
+      if (icmp->type == (v6 ? query6 : query4) && icmp->code == 0)
+        return set(Protocol::icmp, icmp->id, net::Be16());
+      const bool error =
+          v6 ? icmp->type >= net::kIcmp6Unreachable && icmp->type <= net::kIcmp6ParameterProblem
+             : icmp->type == net::kIcmpUnreachable || icmp->type == net::kIcmpTimeExceeded ||
+                   icmp->type == net::kIcmpParameterProblem;
       return error ? Transport::icmp_error : refuse(DropReason::icmp_type);
     }
-    default: return refuse(DropReason::unknown_protocol);
+    default:
+      return refuse(DropReason::unknown_protocol);
   }
 }
 

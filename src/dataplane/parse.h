@@ -1,5 +1,6 @@
-/// Parsing: every length is checked here before anything else looks at the bytes. Each function takes the packet's
-/// memory as it is (mbuf data, one segment), fills in the Packet and returns why the packet is no good, if it isn't.
+/// Parsing: every length is checked here before anything else looks at the bytes. Each function takes the
+/// packet's memory as it is (mbuf data, one segment), fills in the Packet and returns why the packet is no
+/// good, if it isn't.
 #pragma once
 
 #include <optional>
@@ -18,8 +19,8 @@ enum class Transport : uint8_t {
   refused,
 };
 
-/// Lays `p.ip4`, `p.l4` and `p.l4_length` over an IPv4 packet of at most `available` bytes at `at`. Checks version,
-/// lengths, header checksum and source routes; refuses fragments. Cuts Ethernet padding off when the
+/// Lays `p.ip4`, `p.l4` and `p.l4_length` over an IPv4 packet of at most `available` bytes at `at`. Checks
+/// version, lengths, header checksum and source routes; refuses fragments. Cuts Ethernet padding off when the
 /// packet is the outermost one.
 Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available);
 
@@ -31,7 +32,8 @@ Refusal parse_ipv6(Packet& p);
 Refusal skip_extensions(const Packet& p, uint8_t* protocol, unsigned* offset);
 
 /// The transport header at `p.l4` (`protocol` is an IPv4 or IPv6 number). Sets ports, flags and protocol in
-/// `p.internal`/`p.remote` (from inside) or `p.external`/`p.remote` (from outside); addresses are the caller's.
+/// `p.internal`/`p.remote` (from inside) or `p.external`/`p.remote` (from outside); addresses are the
+/// caller's.
 template <bool kFromInside>
 Transport parse_transport(Packet& p, uint8_t protocol, DropReason* why);
 

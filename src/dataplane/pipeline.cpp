@@ -19,8 +19,10 @@ bool is_refusal(DropReason r) {
     case DropReason::subscriber_sessions:
     case DropReason::subscriber_rate:
     case DropReason::instance_mappings:
-    case DropReason::draining: return true;
-    default: return false;
+    case DropReason::draining:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -92,20 +94,22 @@ void Pipeline::outbound(Lane& lane) {
   lane.count = 0;
 }
 
-/// Whether the packet's IPv4 form fits the outside MTU; tells the sender what would (RFC 1191 §4, RFC 7915 §5).
+/// Whether the packet's IPv4 form fits the outside MTU; tells the sender what would (RFC 1191 §4, RFC 7915
+/// §5).
 bool Pipeline::fits_outside(const Packet& p) {
   const unsigned mtu = t_.interfaces[t_.outside].mtu;
   const bool nat64 = p.carriage == Carriage::nat64;
   const unsigned length = nat64 ? p.l4_length + 20u : p.ip4->total_length.value();
   if (length <= mtu) return true;
-  if (nat64) answer_error(p, net::kIcmpUnreachable, 4, mtu + 20);
+  if (nat64)
+    answer_error(p, net::kIcmpUnreachable, 4, mtu + 20);
   else if ((p.ip4->fragment.value() & net::Ipv4Header::kDontFragment) != 0)
     answer_error(p, net::kIcmpUnreachable, 4, mtu);
   return false;
 }
 
-/// Slow path: nobody here knows the packet's internal endpoint. Returns its new mapping, or kNoMapping when the
-/// packet is gone (handed over or dropped).
+/// Slow path: nobody here knows the packet's internal endpoint. Returns its new mapping, or kNoMapping when
+/// the packet is gone (handed over or dropped).
 MappingId Pipeline::miss_outbound(Packet& p) {
   auto rule = rule_for(p);
   if (!rule) {
@@ -123,7 +127,8 @@ MappingId Pipeline::miss_outbound(Packet& p) {
     return kNoMapping;
   }
   const bool martian = p.ip4 != nullptr && net::is_martian(p.ip4->source);
-  // A mapping begins with a SYN; anything else belongs to a session we do not know (RFC 6146 §3.5.2.2 CLOSED).
+  // A mapping begins with a SYN; anything else belongs to a session we do not know (RFC 6146 §3.5.2.2
+  // CLOSED).
   constexpr uint8_t kOpening = net::TcpHeader::kSyn | net::TcpHeader::kRst;
   const bool opens = p.internal.protocol != Protocol::tcp || (p.tcp_flags & kOpening) == net::TcpHeader::kSyn;
   if (martian || !opens) {
@@ -140,8 +145,8 @@ MappingId Pipeline::miss_outbound(Packet& p) {
 }
 
 std::optional<SubscriberRule> Pipeline::rule_for(const Packet& p) const {
-  const SubscriberRule* rule = p.carriage == Carriage::nat44 ? t_.rule_for(p.internal.ipv4)
-                                                            : t_.rule_for(p.carriage, p.internal.ipv6);
+  const SubscriberRule* rule =
+      p.carriage == Carriage::nat44 ? t_.rule_for(p.internal.ipv4) : t_.rule_for(p.carriage, p.internal.ipv6);
   if (rule == nullptr) return std::nullopt;
   // His instance must be the one that the address or prefix he sent to belongs to.
   if (p.internal.context != kNativeContext && !t_.instances[rule->instance].contexts[p.internal.context])

@@ -1,5 +1,6 @@
-/// One burst's way through a worker. A Pipeline lives on the stack for one call of Worker::receive() or poll(); it
-/// collects packets in lanes of one kind each, runs every lane through its stages together and leaves nothing behind.
+/// One burst's way through a worker. A Pipeline lives on the stack for one call of Worker::receive() or
+/// poll(); it collects packets in lanes of one kind each, runs every lane through its stages together and
+/// leaves nothing behind.
 ///
 /// Stages of a lane, each over all its packets before the next begins:
 ///   1. hash the key, prefetch the index bucket          (done as the packet is put into the lane)
@@ -29,7 +30,8 @@ class Pipeline {
  private:
   /// Packets of one kind.
   struct Lane {
-    Lane() {}  // NOLINT: the packets are written before they are read, and clearing them would cost every burst
+    Lane() {
+    }  // NOLINT: the packets are written before they are read, and clearing them would cost every burst
     union {
       std::array<Packet, kBurst> packets;
     };
@@ -65,8 +67,8 @@ class Pipeline {
   void icmp_error_nat64_out(Packet& p);
 
   // icmp_answer.cpp: errors the box itself makes.
-  /// Tells the sender of a packet from either side that it was not forwarded; type and code are ICMPv4's and are
-  /// translated for IPv6 senders. Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
+  /// Tells the sender of a packet from either side that it was not forwarded; type and code are ICMPv4's and
+  /// are translated for IPv6 senders. Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
   void answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu = 0);
   void answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu);
 

@@ -1,11 +1,12 @@
 /// An external address pool: its addresses, their port blocks, and who owns which (design: the owner table).
 ///
-/// A Pool lives from the configuration that first names its prefix until it is removed *and* its last block is
-/// free; its slot number is not used again before. Blocks are numbered densely: block = address × sets + set.
+/// A Pool lives from the configuration that first names its prefix until it is removed *and* its last block
+/// is free; its slot number is not used again before. Blocks are numbered densely: block = address × sets +
+/// set.
 ///
-/// Threads: the geometry never changes. A Block and its bitmap words are written only by the worker that owns the
-/// block. The owner table is written by the control core and read by all workers; an entry changes hands only
-/// while its blocks are free, so that nothing is lost when two workers see the change a burst apart.
+/// Threads: the geometry never changes. A Block and its bitmap words are written only by the worker that owns
+/// the block. The owner table is written by the control core and read by all workers; an entry changes hands
+/// only while its blocks are free, so that nothing is lost when two workers see the change a burst apart.
 #pragma once
 
 #include <atomic>
@@ -41,17 +42,18 @@ enum class BlockState : uint8_t {
   held,  ///< given back, in hold-down
 };
 
-/// A port block: who has it and how full it is. Which ports are taken (in use or held down) stands in the bitmap.
+/// A port block: who has it and how full it is. Which ports are taken (in use or held down) stands in the
+/// bitmap.
 struct Block {
-  uint32_t subscriber;             ///< record in the owner's SubscriberTable; kNobody when not live
-  BlockIndex next, previous;       ///< free list of the address, or idle list of the worker
-  BlockIndex next_of_subscriber;   ///< with next_pool: the subscriber's next block; kNoBlock at the end
+  uint32_t subscriber;            ///< record in the owner's SubscriberTable; kNobody when not live
+  BlockIndex next, previous;      ///< free list of the address, or idle list of the worker
+  BlockIndex next_of_subscriber;  ///< with next_pool: the subscriber's next block; kNoBlock at the end
   uint16_t next_pool;
-  uint16_t used[kPortSpaces];      ///< mappings now
-  uint16_t peak;                   ///< most mappings at once since it was allocated
-  ShortTime idle_until;            ///< given back then, unless a mapping comes
+  uint16_t used[kPortSpaces];  ///< mappings now
+  uint16_t peak;               ///< most mappings at once since it was allocated
+  ShortTime idle_until;        ///< given back then, unless a mapping comes
   BlockState state;
-  bool idle;                       ///< live without mappings: on the idle list
+  bool idle;                    ///< live without mappings: on the idle list
   uint16_t taken[kPortSpaces];  ///< bits set: mappings and held-down ports
 
   uint32_t mappings() const { return uint32_t{used[0]} + used[1] + used[2]; }
@@ -60,9 +62,9 @@ static_assert(sizeof(Block) == 40);
 
 class Pool {
  public:
-  /// `slot` is the pool's stable number; `split`: single blocks are dealt to workers, not whole addresses. Dealing
-  /// begins with worker `first_owner`, so that many small pools do not all go to the first.
-  /// Throws std::bad_alloc when the memory for the blocks is not to be had.
+  /// `slot` is the pool's stable number; `split`: single blocks are dealt to workers, not whole addresses.
+  /// Dealing begins with worker `first_owner`, so that many small pools do not all go to the first. Throws
+  /// std::bad_alloc when the memory for the blocks is not to be had.
   Pool(uint16_t slot, uint8_t instance, const net::Ipv4Prefix& prefix, const config::PortAllocation& ports,
        unsigned workers, bool split, unsigned first_owner = 0);
 
@@ -82,7 +84,9 @@ class Pool {
   uint16_t first_port(BlockIndex b) const {
     return static_cast<uint16_t>(ports_.first_port + (b % sets_) * ports_.set_size);
   }
-  uint16_t last_port(BlockIndex b) const { return static_cast<uint16_t>(first_port(b) + ports_.set_size - 1); }
+  uint16_t last_port(BlockIndex b) const {
+    return static_cast<uint16_t>(first_port(b) + ports_.set_size - 1);
+  }
   /// The block a port lies in, or kNoBlock for ports outside the dynamic range.
   BlockIndex block_of(uint32_t address_index, uint16_t port) const {
     if (port < ports_.first_port || port > ports_.last_port) return kNoBlock;
@@ -106,12 +110,16 @@ class Pool {
     }
     return address_owner(index);
   }
-  WorkerId address_owner(uint32_t index) const { return address_owner_[index].load(std::memory_order_relaxed); }
+  WorkerId address_owner(uint32_t index) const {
+    return address_owner_[index].load(std::memory_order_relaxed);
+  }
   WorkerId block_owner(BlockIndex b) const {
     return split_ ? block_owner_[b].load(std::memory_order_relaxed) : address_owner(b / sets_);
   }
   /// Control core only, and only while the entry is free.
-  void set_address_owner(uint32_t index, WorkerId w) { address_owner_[index].store(w, std::memory_order_relaxed); }
+  void set_address_owner(uint32_t index, WorkerId w) {
+    address_owner_[index].store(w, std::memory_order_relaxed);
+  }
   void set_block_owner(BlockIndex b, WorkerId w) { block_owner_[b].store(w, std::memory_order_relaxed); }
 
   /// Set once the pool left the configuration: no new mappings, live ones go on until the deadline.

@@ -27,8 +27,8 @@ std::string reason(int result) {
   return rte_strerror(result < 0 ? -result : result);
 }
 
-/// A link-layer address for devices that have none, such as net_ring: locally administered, and the same after a
-/// restart.
+/// A link-layer address for devices that have none, such as net_ring: locally administered, and the same
+/// after a restart.
 net::MacAddress make_up_mac(const std::string& device) {
   const size_t h = std::hash<std::string>{}(device);
   net::MacAddress mac;
@@ -42,9 +42,11 @@ std::string remedy(const std::string& device) {
   if (device.starts_with("net_af_packet")) {
     return "iface= must name a network device of this namespace, and packet sockets need CAP_NET_RAW";
   }
-  if (device.starts_with("net_tap")) return "it needs /dev/net/tun, CAP_NET_ADMIN and a name in iface= that is free";
+  if (device.starts_with("net_tap"))
+    return "it needs /dev/net/tun, CAP_NET_ADMIN and a name in iface= that is free";
   if (device.starts_with("net_memif")) return "role= is server or client, socket= a path that can be made";
-  if (device.starts_with("net_pcap")) return "rx_pcap=, tx_pcap= name files, iface= a network device; do they exist?";
+  if (device.starts_with("net_pcap"))
+    return "rx_pcap=, tx_pcap= name files, iface= a network device; do they exist?";
   if (!is_pci(device)) return "a virtual device is written net_DRIVERnumber,key=value,…";
   return "is the device bound to vfio-pci (dpdk-devbind.py --status), and its IOMMU group free?";
 }
@@ -55,16 +57,18 @@ unsigned largest_packet(const std::string& device, const rte_eth_dev_info& info)
     // It says 1500 whatever its rings' frames hold (framesz=, 2048 by default, less the kernel's header).
     constexpr unsigned kDefault = 2048, kHeader = 96;
     const size_t at = device.find("framesz=");
-    const unsigned long size = at == device.npos ? kDefault : std::strtoul(device.c_str() + at + 8, nullptr, 10);
+    const unsigned long size =
+        at == device.npos ? kDefault : std::strtoul(device.c_str() + at + 8, nullptr, 10);
     return size > kHeader ? static_cast<unsigned>(std::min(size, 65535ul)) - kHeader : 0;
   }
   const unsigned by_frame = info.max_rx_pktlen < RTE_ETHER_MIN_MTU
-                                ? UINT16_MAX : info.max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
+                                ? UINT16_MAX
+                                : info.max_rx_pktlen - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
   return std::min<unsigned>(info.max_mtu == 0 ? UINT16_MAX : info.max_mtu, by_frame);
 }
 
-/// The device string DPDK gets. For af_packet, which knows no other way, descriptors and queues as configured are put
-/// into it, unless they stand there already.
+/// The device string DPDK gets. For af_packet, which knows no other way, descriptors and queues as configured
+/// are put into it, unless they stand there already.
 std::string device_arguments(const Port::Setup& setup) {
   std::string device = setup.device;
   if (!device.starts_with("net_af_packet")) return device;
@@ -112,8 +116,8 @@ void Port::probe(const std::string& arguments) {
     const auto before = existing_ports();
     const int result = rte_dev_probe(arguments.c_str());
     if (result < 0) {
-      throw std::runtime_error(fmt::format("device \"{}\" cannot be started: {}; {}", device_, reason(result),
-                                           remedy(device_)));
+      throw std::runtime_error(
+          fmt::format("device \"{}\" cannot be started: {}; {}", device_, reason(result), remedy(device_)));
     }
     for (uint16_t id : existing_ports()) {
       if (!before.contains(id)) {
@@ -124,7 +128,8 @@ void Port::probe(const std::string& arguments) {
   }
   rte_eth_dev_info info{};
   if (id_ == RTE_MAX_ETHPORTS || rte_eth_dev_info_get(id_, &info) != 0) {
-    throw std::runtime_error(fmt::format("device \"{}\" is no Ethernet device for DPDK; {}", device_, remedy(device_)));
+    throw std::runtime_error(
+        fmt::format("device \"{}\" is no Ethernet device for DPDK; {}", device_, remedy(device_)));
   }
   handle_ = info.device;
   driver_ = info.driver_name;
@@ -136,19 +141,21 @@ void Port::configure(const Setup& setup) {
   const auto frame_mtu = static_cast<uint16_t>(setup.mtu + setup.vlan_bytes);
   const bool af_packet = device_.starts_with("net_af_packet");
   if (const unsigned most = largest_packet(device_, info); frame_mtu > most) {
-    throw std::runtime_error(fmt::format("device \"{}\" carries packets of at most {} bytes{}; lower mtu {}{}", device_,
-                                         most - setup.vlan_bytes,
-                                         setup.vlan_bytes != 0 ? " behind a VLAN tag" : "", setup.mtu,
-                                         af_packet ? ", or give it framesz= and blocksz= for more (blocksz a multiple "
-                                                     "of 4096 and of framesz)" : ""));
+    throw std::runtime_error(
+        fmt::format("device \"{}\" carries packets of at most {} bytes{}; lower mtu {}{}", device_,
+                    most - setup.vlan_bytes, setup.vlan_bytes != 0 ? " behind a VLAN tag" : "", setup.mtu,
+                    af_packet ? ", or give it framesz= and blocksz= for more (blocksz a multiple "
+                                "of 4096 and of framesz)"
+                              : ""));
   }
   const unsigned asked = setup.queues == 0 ? setup.workers : std::min<unsigned>(setup.queues, setup.workers);
   rx_queues_ = static_cast<uint16_t>(std::min<unsigned>(asked, std::max<unsigned>(info.max_rx_queues, 1)));
   tx_queues_ = static_cast<uint16_t>(std::min<unsigned>(asked, std::max<unsigned>(info.max_tx_queues, 1)));
   if (setup.tell && (rx_queues_ < setup.workers || tx_queues_ < setup.workers)) {
-    setup.tell(fmt::format("device \"{}\" has {} receive and {} transmit queues for {} workers{}: the others' packets "
-                           "go by ring", device_, rx_queues_, tx_queues_, setup.workers,
-                           asked < setup.workers ? " as configured" : ""));
+    setup.tell(fmt::format(
+        "device \"{}\" has {} receive and {} transmit queues for {} workers{}: the others' packets "
+        "go by ring",
+        device_, rx_queues_, tx_queues_, setup.workers, asked < setup.workers ? " as configured" : ""));
   }
 
   rte_eth_conf conf{};
@@ -159,17 +166,19 @@ void Port::configure(const Setup& setup) {
   }
   int result = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
   if (result != 0) {
-    throw std::runtime_error(fmt::format("device \"{}\" cannot be configured with {} receive and {} transmit queues "
-                                         "and an MTU of {}: {}", device_, rx_queues_, tx_queues_, setup.mtu,
-                                         reason(result)));
+    throw std::runtime_error(
+        fmt::format("device \"{}\" cannot be configured with {} receive and {} transmit queues "
+                    "and an MTU of {}: {}",
+                    device_, rx_queues_, tx_queues_, setup.mtu, reason(result)));
   }
   configure_queues(setup, info);
 
-  // Some drivers take the MTU from the configuration above, some only this way, some not at all. That of the device
-  // under an af_packet is its owner's business.
+  // Some drivers take the MTU from the configuration above, some only this way, some not at all. That of the
+  // device under an af_packet is its owner's business.
   result = af_packet ? 0 : rte_eth_dev_set_mtu(id_, frame_mtu);
   if (result != 0 && result != -ENOTSUP && setup.tell) {
-    setup.tell(fmt::format("device \"{}\" keeps its own MTU instead of {}: {}", device_, frame_mtu, reason(result)));
+    setup.tell(
+        fmt::format("device \"{}\" keeps its own MTU instead of {}: {}", device_, frame_mtu, reason(result)));
   }
   mtu_ = setup.mtu;
   rte_ether_addr mac{};
@@ -183,18 +192,19 @@ void Port::configure_queues(const Setup& setup, const rte_eth_dev_info& info) {
   tx_descriptors_ = setup.tx_descriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(id_, &rx_descriptors_, &tx_descriptors_);
   if (setup.tell && (rx_descriptors_ != setup.rx_descriptors || tx_descriptors_ != setup.tx_descriptors)) {
-    setup.tell(fmt::format("device \"{}\" takes {} receive and {} transmit descriptors instead of {} and {}", device_,
-                           rx_descriptors_, tx_descriptors_, setup.rx_descriptors, setup.tx_descriptors));
+    setup.tell(fmt::format("device \"{}\" takes {} receive and {} transmit descriptors instead of {} and {}",
+                           device_, rx_descriptors_, tx_descriptors_, setup.rx_descriptors,
+                           setup.tx_descriptors));
   }
   const auto socket = static_cast<unsigned>(rte_eth_dev_socket_id(id_));
   const auto check = [&](int result, const char* which, unsigned queue, unsigned descriptors) {
     if (result == 0) return;
-    throw std::runtime_error(fmt::format("device \"{}\": {} queue {} of {} descriptors cannot be made: {}", device_,
-                                         which, queue, descriptors, reason(result)));
+    throw std::runtime_error(fmt::format("device \"{}\": {} queue {} of {} descriptors cannot be made: {}",
+                                         device_, which, queue, descriptors, reason(result)));
   };
   for (uint16_t q = 0; q < rx_queues_; ++q) {
-    check(rte_eth_rx_queue_setup(id_, q, rx_descriptors_, socket, &info.default_rxconf, setup.buffers), "receive", q,
-          rx_descriptors_);
+    check(rte_eth_rx_queue_setup(id_, q, rx_descriptors_, socket, &info.default_rxconf, setup.buffers),
+          "receive", q, rx_descriptors_);
   }
   for (uint16_t q = 0; q < tx_queues_; ++q) {
     check(rte_eth_tx_queue_setup(id_, q, tx_descriptors_, socket, &info.default_txconf), "transmit", q,
@@ -205,8 +215,8 @@ void Port::configure_queues(const Setup& setup, const rte_eth_dev_info& info) {
     const std::string name = fmt::format("tx-{}-{}", id_, q);
     rte_ring* ring = rte_ring_create(name.c_str(), kRingSize, SOCKET_ID_ANY, RING_F_SC_DEQ);
     if (ring == nullptr) {
-      throw std::runtime_error(fmt::format("device \"{}\": no memory for a ring of {} frames: {}", device_, kRingSize,
-                                           rte_strerror(rte_errno)));
+      throw std::runtime_error(fmt::format("device \"{}\": no memory for a ring of {} frames: {}", device_,
+                                           kRingSize, rte_strerror(rte_errno)));
     }
     for_others_.push_back(ring);
   }
@@ -214,8 +224,8 @@ void Port::configure_queues(const Setup& setup, const rte_eth_dev_info& info) {
 
 void Port::start() {
   if (int result = rte_eth_dev_start(id_); result != 0) {
-    throw std::runtime_error(fmt::format("device \"{}\" does not start: {}; {}", device_, reason(result),
-                                         remedy(device_)));
+    throw std::runtime_error(
+        fmt::format("device \"{}\" does not start: {}; {}", device_, reason(result), remedy(device_)));
   }
   running_ = true;
   // Neighbour discovery comes by multicast (RFC 4861 §7.2). Who cannot filter for it must let all through.
@@ -228,7 +238,8 @@ void Port::stop() {
   running_ = false;
   std::array<rte_mbuf*, kBurst> frames;
   for (rte_ring* r : for_others_) {
-    while (const unsigned n = rte_ring_dequeue_burst(r, reinterpret_cast<void**>(frames.data()), kBurst, nullptr)) {
+    while (const unsigned n =
+               rte_ring_dequeue_burst(r, reinterpret_cast<void**>(frames.data()), kBurst, nullptr)) {
       std::for_each_n(frames.begin(), n, free_packet);
     }
   }
@@ -272,14 +283,18 @@ unsigned Port::send(unsigned worker, rte_mbuf** frames, unsigned count) {
   if (worker < tx_queues_) {
     return rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames, static_cast<uint16_t>(count));
   }
-  return rte_ring_mp_enqueue_burst(for_others_[worker % tx_queues_], reinterpret_cast<void**>(frames), count, nullptr);
+  return rte_ring_mp_enqueue_burst(for_others_[worker % tx_queues_], reinterpret_cast<void**>(frames), count,
+                                   nullptr);
 }
 
 unsigned Port::send_for_others(unsigned worker, unsigned& dropped) {
   if (worker >= for_others_.size()) return 0;
   std::array<rte_mbuf*, kBurst> frames;
-  const unsigned n = rte_ring_sc_dequeue_burst(for_others_[worker], reinterpret_cast<void**>(frames.data()), kBurst, nullptr);
-  const unsigned sent = n == 0 ? 0 : rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames.data(), static_cast<uint16_t>(n));
+  const unsigned n = rte_ring_sc_dequeue_burst(for_others_[worker], reinterpret_cast<void**>(frames.data()),
+                                               kBurst, nullptr);
+  const unsigned sent =
+      n == 0 ? 0
+             : rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames.data(), static_cast<uint16_t>(n));
   for (unsigned i = sent; i < n; ++i) free_packet(frames[i]);
   dropped += n - sent;
   return n;

@@ -1,8 +1,8 @@
 /// A DPDK device: a PCI address ("0000:81:00.0") or a virtual device string ("net_af_packet0,iface=eth1").
 ///
-/// Queue i of a port is worker i's, both ways. A device may have fewer queues than there are workers; then the
-/// workers without a receive queue live on what the others hand over, and those without a transmit queue put their
-/// frames into a ring that the queue's owner empties: many producers, one consumer, no lock.
+/// Queue i of a port is worker i's, both ways. A device may have fewer queues than there are workers; then
+/// the workers without a receive queue live on what the others hand over, and those without a transmit queue
+/// put their frames into a ring that the queue's owner empties: many producers, one consumer, no lock.
 ///
 /// No offload is relied on: checksums are done in software, VLAN tags are bytes of the frame.
 ///
@@ -27,9 +27,9 @@ class Port {
   struct Setup {
     std::string device;
     unsigned workers = 1;
-    uint16_t queues = 0;       ///< asked for; 0: one a worker
-    uint16_t mtu = 1500;       ///< of the IP packet
-    unsigned vlan_bytes = 0;   ///< 4 when frames carry a tag
+    uint16_t queues = 0;      ///< asked for; 0: one a worker
+    uint16_t mtu = 1500;      ///< of the IP packet
+    unsigned vlan_bytes = 0;  ///< 4 when frames carry a tag
     uint16_t rx_descriptors = 1024, tx_descriptors = 1024;
     rte_mempool* buffers = nullptr;
     /// Where to say what the device could not give as asked.
@@ -71,11 +71,11 @@ class Port {
   unsigned receive(unsigned worker, rte_mbuf** frames, unsigned most) {
     return rte_eth_rx_burst(id_, static_cast<uint16_t>(worker), frames, static_cast<uint16_t>(most));
   }
-  /// Sends frames; returns how many were taken (by the device or by the ring to the queue's owner). The rest stays
-  /// the caller's.
+  /// Sends frames; returns how many were taken (by the device or by the ring to the queue's owner). The rest
+  /// stays the caller's.
   unsigned send(unsigned worker, rte_mbuf** frames, unsigned count);
-  /// Sends what workers without a queue put into the ring of `worker`'s queue. Returns how many were taken off it,
-  /// and adds those the device did not take to `dropped`.
+  /// Sends what workers without a queue put into the ring of `worker`'s queue. Returns how many were taken
+  /// off it, and adds those the device did not take to `dropped`.
   unsigned send_for_others(unsigned worker, unsigned& dropped);
 
  private:

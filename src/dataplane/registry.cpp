@@ -56,12 +56,15 @@ void add_context(Tables& t, Context number) {
 }  // namespace
 
 /// Gives the instance its slot and its AFTR addresses and prefixes their context numbers.
-std::string Registry::add_instance(State& state, Tables& t, const config::Instance& instance, unsigned workers) {
+std::string Registry::add_instance(State& state, Tables& t, const config::Instance& instance,
+                                   unsigned workers) {
   const auto [at, is_new] =
       state.instance_slots.try_emplace(identity(instance), static_cast<uint8_t>(state.instance_slots.size()));
   if (is_new && state.instance_slots.size() > kMaxInstances)
-    return fmt::format("instance {} would be number {} since the start and the limit is {}; restart to forget the names "
-                       "of removed ones", instance.name, state.instance_slots.size(), kMaxInstances);
+    return fmt::format(
+        "instance {} would be number {} since the start and the limit is {}; restart to forget the names "
+        "of removed ones",
+        instance.name, state.instance_slots.size(), kMaxInstances);
   InstanceView& view = t.instances[at->second];
   view = view_of(instance, workers);
   std::vector<ContextView> wanted;
@@ -74,8 +77,10 @@ std::string Registry::add_instance(State& state, Tables& t, const config::Instan
     });
     const auto number = static_cast<size_t>(known - state.contexts.begin());
     if (number == kMaxContexts)
-      return fmt::format("more than {} AFTR addresses and NAT64 prefixes since the start; restart to forget the removed "
-                         "ones", kMaxContexts - 1);
+      return fmt::format(
+          "more than {} AFTR addresses and NAT64 prefixes since the start; restart to forget the removed "
+          "ones",
+          kMaxContexts - 1);
     if (known == state.contexts.end()) state.contexts.push_back(c);
     view.contexts.set(number);
   }
@@ -98,25 +103,28 @@ std::string Registry::add_pools(State& state, Tables& t, const config::Instance&
     if (same != state.pools.end()) {
       const Pool& p = **same;
       if (p.instance() != slot || !same_geometry(p.ports(), instance.ports))
-        return fmt::format("pool {}: its instance or port geometry (ports {}-{}, port-set-size {}) changed while it holds "
-                           "state; remove the pool, wait until it has drained and add it again, or restart",
-                           prefix.text(), p.ports().first_port, p.ports().last_port, p.ports().set_size);
+        return fmt::format(
+            "pool {}: its instance or port geometry (ports {}-{}, port-set-size {}) changed while it holds "
+            "state; remove the pool, wait until it has drained and add it again, or restart",
+            prefix.text(), p.ports().first_port, p.ports().last_port, p.ports().set_size);
       t.instances[slot].pools.push_back(p.slot());
       continue;
     }
     for (const auto& p : state.pools)
       if (p && p->prefix().overlaps(prefix))
-        return fmt::format("pool {} overlaps {}, which is still draining; wait for it or restart", prefix.text(),
-                           p->prefix().text());
+        return fmt::format("pool {} overlaps {}, which is still draining; wait for it or restart",
+                           prefix.text(), p->prefix().text());
     if (taken + prefix.size() > capacity_)
-      return fmt::format("pool {} needs {} external addresses, and {} of the capacity external-addresses {} are taken; "
-                         "restart with at least {}", prefix.text(), prefix.size(), taken, capacity_, taken + prefix.size());
+      return fmt::format(
+          "pool {} needs {} external addresses, and {} of the capacity external-addresses {} are taken; "
+          "restart with at least {}",
+          prefix.text(), prefix.size(), taken, capacity_, taken + prefix.size());
     auto free = std::find(state.pools.begin(), state.pools.end(), nullptr);
     const auto number = static_cast<size_t>(free - state.pools.begin());
     if (number == kMaxPools) return fmt::format("more than {} pools", kMaxPools);
     if (free == state.pools.end()) state.pools.emplace_back();
-    state.pools[number] = std::make_shared<Pool>(static_cast<uint16_t>(number), slot, prefix, instance.ports, workers_,
-                                                 split, first_owner);
+    state.pools[number] = std::make_shared<Pool>(static_cast<uint16_t>(number), slot, prefix, instance.ports,
+                                                 workers_, split, first_owner);
     taken += prefix.size();
     t.instances[slot].pools.push_back(static_cast<uint16_t>(number));
     added->push_back(state.pools[number]);

@@ -5,15 +5,18 @@ namespace culvert::dataplane {
 void Pipeline::send(uint8_t interface, rte_mbuf* m, bool ipv6) {
   const InterfaceView& i = t_.interfaces[interface];
   const NextHopCell* next_hop = ipv6 ? i.next_hop_ipv6 : i.next_hop_ipv4;
-  if (next_hop == nullptr) [[unlikely]] return drop(m, DropReason::no_next_hop);
+  if (next_hop == nullptr) [[unlikely]]
+    return drop(m, DropReason::no_next_hop);
   const uint64_t mac = next_hop->mac.load(std::memory_order_relaxed);
-  if (mac == 0) [[unlikely]] return drop(m, DropReason::next_hop_unresolved);
+  if (mac == 0) [[unlikely]]
+    return drop(m, DropReason::next_hop_unresolved);
   Flow& flow = w_.counters_.sent[interface];
   flow.packets.add();
   flow.bytes.add(m->data_len);
   const bool tagged = i.vlan != 0;
   uint8_t* frame = prepend(m, sizeof(net::EthernetHeader) + (tagged ? sizeof(net::VlanTag) : 0));
-  if (frame == nullptr) [[unlikely]] return drop(m, DropReason::no_buffer);
+  if (frame == nullptr) [[unlikely]]
+    return drop(m, DropReason::no_buffer);
   std::memcpy(frame, &mac, 6);
   std::memcpy(frame + 6, i.mac.bytes.data(), 6);
   const net::Be16 type(ipv6 ? net::kEtherIpv6 : net::kEtherIpv4);
@@ -27,13 +30,14 @@ void Pipeline::send(uint8_t interface, rte_mbuf* m, bool ipv6) {
   w_.outbox_.push(interface, m);
 }
 
-/// Gives the frame to the kernel as it came, without its VLAN tag. Half of the ring is kept for ARP and what is
-/// link-local or multicast: a flood to our addresses must not cost us our neighbours.
+/// Gives the frame to the kernel as it came, without its VLAN tag. Half of the ring is kept for ARP and what
+/// is link-local or multicast: a flood to our addresses must not cost us our neighbours.
 void Pipeline::punt(Packet& p, bool link_local) {
   rte_mbuf* m = p.m;
   const unsigned l2 = m->l2_len;
   uint8_t* frame = l2 == 0 ? nullptr : prepend(m, l2);
-  if (frame == nullptr) return drop(m, DropReason::not_for_us);  // came without Ethernet: nothing the kernel could take
+  if (frame == nullptr)
+    return drop(m, DropReason::not_for_us);  // came without Ethernet: nothing the kernel could take
   if (l2 > sizeof(net::EthernetHeader)) {
     std::memmove(frame + sizeof(net::VlanTag), frame, 12);
     strip(m, sizeof(net::VlanTag));

@@ -1,7 +1,7 @@
-/// The sessions that do not fit into their mapping: a mapping keeps its first one itself, TCP connections to further
-/// servers (and further remotes under adf/edf filtering) are kept here, each in 32 bytes, found by
-/// (mapping, remote) through a tagged index and chained per mapping. Bounded; limited per subscriber by its caller.
-/// Belongs to one worker.
+/// The sessions that do not fit into their mapping: a mapping keeps its first one itself, TCP connections to
+/// further servers (and further remotes under adf/edf filtering) are kept here, each in 32 bytes, found by
+/// (mapping, remote) through a tagged index and chained per mapping. Bounded; limited per subscriber by its
+/// caller. Belongs to one worker.
 #pragma once
 
 #include "dataplane/huge_array.h"
@@ -29,7 +29,8 @@ static_assert(sizeof(Session) == 32);
 
 class SessionTable {
  public:
-  SessionTable(uint32_t capacity, const net::HashKey& key) : key_(key), records_(capacity), index_(capacity) {}
+  SessionTable(uint32_t capacity, const net::HashKey& key)
+      : key_(key), records_(capacity), index_(capacity) {}
 
   Session& operator[](SessionId id) { return records_[id]; }
   const Session& operator[](SessionId id) const { return records_[id]; }

@@ -1,5 +1,6 @@
-/// Which worker a subscriber belongs to: 4,096 buckets over the hash of the subscriber key, and pins for those who
-/// must be elsewhere because they hold something there (a static mapping's address). Part of the Tables snapshot.
+/// Which worker a subscriber belongs to: 4,096 buckets over the hash of the subscriber key, and pins for
+/// those who must be elsewhere because they hold something there (a static mapping's address). Part of the
+/// Tables snapshot.
 #pragma once
 
 #include <array>

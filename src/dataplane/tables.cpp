@@ -11,8 +11,10 @@ const SubscriberRule* Tables::rule_for(Carriage carriage, const net::Ipv6Address
       std::memcpy(static_cast<void*>(&v4), &source.bytes[12], 4);
       return subscribers_nat44.find(v4);
     }
-    case Carriage::ds_lite: return subscribers_ds_lite.find(source);
-    case Carriage::nat64: return subscribers_nat64.find(source);
+    case Carriage::ds_lite:
+      return subscribers_ds_lite.find(source);
+    case Carriage::nat64:
+      return subscribers_nat64.find(source);
   }
   return nullptr;
 }

@@ -1,6 +1,6 @@
-/// Tables: the configuration as the workers see it, one immutable snapshot. The control core builds a new one for
-/// every change and swaps a pointer; workers take the pointer once a burst, and the old one is freed when all of
-/// them have passed a quiescent state (rte_rcu_qsbr). NAT state is not in here and survives the swap.
+/// Tables: the configuration as the workers see it, one immutable snapshot. The control core builds a new one
+/// for every change and swaps a pointer; workers take the pointer once a burst, and the old one is freed when
+/// all of them have passed a quiescent state (rte_rcu_qsbr). NAT state is not in here and survives the swap.
 ///
 /// Numbers in NAT state that refer into Tables — instance slots, contexts, pool slots — are handed out by the
 /// Registry and stay with what they stand for as long as any state may refer to them.
@@ -41,17 +41,18 @@ struct NextHopCell {
 
 /// An interface as a worker needs it.
 struct InterfaceView {
-  uint8_t number = 0;      ///< index in Tables::interfaces and in Counters
-  uint16_t port = 0;       ///< DPDK port (in replay: 0 inside, 1 outside)
+  uint8_t number = 0;  ///< index in Tables::interfaces and in Counters
+  uint16_t port = 0;   ///< DPDK port (in replay: 0 inside, 1 outside)
   config::Role role = config::Role::inside;
-  uint16_t vlan = 0;       ///< 0: untagged
+  uint16_t vlan = 0;  ///< 0: untagged
   uint16_t mtu = 1500;
-  net::MacAddress mac;     ///< ours
-  bool any_mac = false;    ///< take frames whatever their destination MAC (replay)
+  net::MacAddress mac;                         ///< ours
+  bool any_mac = false;                        ///< take frames whatever their destination MAC (replay)
   const NextHopCell* next_hop_ipv4 = nullptr;  ///< null: none configured
   const NextHopCell* next_hop_ipv6 = nullptr;
-  net::Ipv4Address ipv4;   ///< source of the box's own ICMP errors; 0.0.0.0: 192.0.0.8 (RFC 7600 dummy address)
-  net::Ipv6Address ipv6;   ///< source of the box's own ICMPv6 errors
+  net::Ipv4Address
+      ipv4;  ///< source of the box's own ICMP errors; 0.0.0.0: 192.0.0.8 (RFC 7600 dummy address)
+  net::Ipv6Address ipv6;  ///< source of the box's own ICMPv6 errors
   std::string name;
 
   bool faces_inside() const { return role != config::Role::outside; }
@@ -60,9 +61,9 @@ struct InterfaceView {
 /// What a context number stands for: an IPv6 address or prefix of ours that subscribers send to.
 struct ContextView {
   Carriage carriage = Carriage::nat44;
-  uint8_t length = 0;         ///< nat64: prefix length
-  net::Ipv6Address address;   ///< ds-lite: the AFTR address; nat64: the prefix
-  bool well_known = false;    ///< nat64: 64:ff9b::/96
+  uint8_t length = 0;        ///< nat64: prefix length
+  net::Ipv6Address address;  ///< ds-lite: the AFTR address; nat64: the prefix
+  bool well_known = false;   ///< nat64: 64:ff9b::/96
 
   /// RFC 6052 lengths are whole bytes.
   bool is_prefix_of(const net::Ipv6Address& a) const { return std::memcmp(&a, &address, length / 8) == 0; }
@@ -76,10 +77,11 @@ struct InstanceView {
   bool udp_inbound_refresh = false;
   uint8_t max_blocks = 1;
   // Timers in milliseconds.
-  uint32_t udp = 0, tcp_idle = 0, tcp_trans_open = 0, tcp_trans_close = 0, tcp_in_syn = 0, icmp = 0, port_set = 0;
+  uint32_t udp = 0, tcp_idle = 0, tcp_trans_open = 0, tcp_trans_close = 0, tcp_in_syn = 0, icmp = 0,
+           port_set = 0;
   config::SubscriberLimits limits;
-  uint32_t mapping_limit = 0;  ///< of one worker; 0: none
-  std::vector<uint16_t> pools; ///< slots, in configuration order
+  uint32_t mapping_limit = 0;   ///< of one worker; 0: none
+  std::vector<uint16_t> pools;  ///< slots, in configuration order
   std::bitset<kMaxContexts> contexts;
   std::string name;
 };
@@ -127,8 +129,8 @@ struct Tables {
   const SubscriberRule* rule_for(Carriage carriage, const net::Ipv6Address& source) const;
   const SubscriberRule* rule_for(net::Ipv4Address source) const { return subscribers_nat44.find(source); }
 
-  /// Whether an IPv4 destination may be a pool's or our own: one bit a /16. Says no for nearly all the Internet
-  /// from 8 KiB of cache, so that hairpinning costs other packets nothing.
+  /// Whether an IPv4 destination may be a pool's or our own: one bit a /16. Says no for nearly all the
+  /// Internet from 8 KiB of cache, so that hairpinning costs other packets nothing.
   bool maybe_local(net::Ipv4Address a) const { return local16_[a.value() >> 16]; }
   bool is_own(net::Ipv4Address a) const;
   bool is_own(const net::Ipv6Address& a) const;
@@ -161,11 +163,12 @@ class Registry {
   /// What numbers stand for. build() works on a copy, so that a refused configuration leaves no trace.
   struct State {
     std::map<std::string, uint8_t> instance_slots;
-    std::array<InstanceView, kMaxInstances> views;      ///< the last policy of each slot
-    std::vector<ContextView> contexts{ContextView{}};   ///< 0 is native
-    std::vector<std::shared_ptr<Pool>> pools;           ///< by slot
+    std::array<InstanceView, kMaxInstances> views;     ///< the last policy of each slot
+    std::vector<ContextView> contexts{ContextView{}};  ///< 0 is native
+    std::vector<std::shared_ptr<Pool>> pools;          ///< by slot
   };
-  static std::string add_instance(State& state, Tables& t, const config::Instance& instance, unsigned workers);
+  static std::string add_instance(State& state, Tables& t, const config::Instance& instance,
+                                  unsigned workers);
   std::string add_pools(State& state, Tables& t, const config::Instance& instance, uint8_t slot,
                         std::vector<std::shared_ptr<Pool>>* added) const;
   static void add_statics(Tables& t, const config::Instance& instance, uint8_t slot);

@@ -8,7 +8,8 @@ void TaggedIndex::put(Bucket& b, int way, uint16_t tag, uint32_t record, bool st
   b.tag[way] = tag;
   b.record[way] = record;
   auto bit = static_cast<uint16_t>(1u << way);
-  b.strangers = stranger ? static_cast<uint16_t>(b.strangers | bit) : static_cast<uint16_t>(b.strangers & ~bit);
+  b.strangers =
+      stranger ? static_cast<uint16_t>(b.strangers | bit) : static_cast<uint16_t>(b.strangers & ~bit);
 }
 
 /// Moves one entry of a full bucket to its other bucket, if any of them has room there.
@@ -21,8 +22,10 @@ bool TaggedIndex::make_room(size_t bucket) {
     if (free < 0) continue;
     bool was_stranger = (b.strangers >> way & 1) != 0;
     put(buckets_[other], free, b.tag[way], b.record[way], !was_stranger);
-    if (was_stranger) buckets_[other].displaced--;
-    else b.displaced++;
+    if (was_stranger)
+      buckets_[other].displaced--;
+    else
+      b.displaced++;
     b.tag[way] = 0;
     return true;
   }

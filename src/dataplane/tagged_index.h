@@ -1,11 +1,11 @@
 /// The index of a record table: hash → record number, one cache line a bucket.
 ///
 /// Theory of operation. A bucket is a cache line with ten 16-bit tags and ten 32-bit record numbers. An entry
-/// lives in the primary bucket of its hash, or, when that is full, in an alternate one that follows from primary
-/// and tag alone: `alternate = (spread(tag) - bucket) mod n`, which leads back when applied twice, so an entry can be
-/// moved without its key. Each bucket counts how many entries it sent to their alternates; while that is zero (nearly
-/// always) a miss costs one line. A lookup compares all ten tags at once; the record holds the full key, so a
-/// matching tag is verified there: two cache lines for a hit.
+/// lives in the primary bucket of its hash, or, when that is full, in an alternate one that follows from
+/// primary and tag alone: `alternate = (spread(tag) - bucket) mod n`, which leads back when applied twice, so
+/// an entry can be moved without its key. Each bucket counts how many entries it sent to their alternates;
+/// while that is zero (nearly always) a miss costs one line. A lookup compares all ten tags at once; the
+/// record holds the full key, so a matching tag is verified there: two cache lines for a hit.
 ///
 /// The caller computes hashes and compares keys; the index knows neither. Only the owning worker touches it.
 #pragma once
@@ -46,7 +46,8 @@ class TaggedIndex {
     uint16_t tag = tag_of(hash);
     size_t home = primary(hash);
     uint32_t found = find_in(buckets_[home], tag, equal);
-    if (found != kNone || buckets_[home].displaced == 0) [[likely]] return found;
+    if (found != kNone || buckets_[home].displaced == 0) [[likely]]
+      return found;
     return find_in(buckets_[alternate(home, tag)], tag, equal);
   }
 
@@ -57,7 +58,8 @@ class TaggedIndex {
 
   size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
 
-  /// The tags equal to `tag`, a bit each; the scalar twin is what other CPUs run and what the test compares with.
+  /// The tags equal to `tag`, a bit each; the scalar twin is what other CPUs run and what the test compares
+  /// with.
   static uint32_t matches_scalar(const uint16_t* tags, uint16_t tag) {
     uint32_t hits = 0;
     for (unsigned i = 0; i < kWays; i++) hits |= uint32_t{tags[i] == tag} << i;
@@ -67,9 +69,9 @@ class TaggedIndex {
  private:
   friend struct TaggedIndexTest;
   struct alignas(64) Bucket {
-    uint16_t tag[kWays];         ///< 0: free
-    uint16_t strangers;          ///< bit i: entry i is in its alternate bucket
-    uint16_t displaced;          ///< entries whose primary this is, living elsewhere
+    uint16_t tag[kWays];  ///< 0: free
+    uint16_t strangers;   ///< bit i: entry i is in its alternate bucket
+    uint16_t displaced;   ///< entries whose primary this is, living elsewhere
     uint32_t record[kWays];
   };
   static_assert(sizeof(Bucket) == 64);
@@ -90,7 +92,8 @@ class TaggedIndex {
   static uint32_t find_in(const Bucket& b, uint16_t tag, Equal&& equal) {
     for (uint32_t hits = matches(b, tag); hits != 0; hits &= hits - 1) {
       uint32_t record = b.record[std::countr_zero(hits)];
-      if (equal(record)) [[likely]] return record;
+      if (equal(record)) [[likely]]
+        return record;
     }
     return kNone;
   }

@@ -1,5 +1,5 @@
-/// The TCP state machine of RFC 6146 §3.5.2.2, which RFC 5382 and RFC 7857 §2 allow for NAT44 as well, as one pure
-/// function. "V6" of the RFC is the inside, "V4" the outside.
+/// The TCP state machine of RFC 6146 §3.5.2.2, which RFC 5382 and RFC 7857 §2 allow for NAT44 as well, as one
+/// pure function. "V6" of the RFC is the inside, "V4" the outside.
 #pragma once
 
 #include "dataplane/mapping.h"
@@ -23,7 +23,8 @@ struct TcpStep {
   TcpTimer timer;
 };
 
-/// The state after a packet with these flags went through. `none` in: no session yet; `none` out: none is made.
+/// The state after a packet with these flags went through. `none` in: no session yet; `none` out: none is
+/// made.
 constexpr TcpStep tcp_step(SessionState state, Direction direction, uint8_t flags) {
   using enum SessionState;
   const bool out = direction == Direction::outbound;
@@ -69,7 +70,8 @@ constexpr TcpStep tcp_step(SessionState state, Direction direction, uint8_t flag
   return {state, TcpTimer::keep};
 }
 
-/// Whether the port of a session that ended in this state may be used again at once (RFC 6888 REQ-8 exception A).
+/// Whether the port of a session that ended in this state may be used again at once (RFC 6888 REQ-8 exception
+/// A).
 constexpr bool close_was_seen(SessionState s) {
   return s == SessionState::both_fin || s == SessionState::transitory;
 }

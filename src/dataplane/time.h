@@ -1,5 +1,5 @@
-/// Time as the data plane knows it: it never reads a clock. The worker loop (or replay) says what time it is with
-/// every burst, so that a replay of the same packets gives the same result, and tests own the clock.
+/// Time as the data plane knows it: it never reads a clock. The worker loop (or replay) says what time it is
+/// with every burst, so that a replay of the same packets gives the same result, and tests own the clock.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,9 @@ class ShortTime {
   constexpr ShortTime() = default;
   constexpr explicit ShortTime(Millis t) : low_(static_cast<uint32_t>(t)) {}
   /// Whether this point lies at or before `now`. True for points up to 24 days ago.
-  constexpr bool passed(Millis now) const { return static_cast<int32_t>(low_ - static_cast<uint32_t>(now)) <= 0; }
+  constexpr bool passed(Millis now) const {
+    return static_cast<int32_t>(low_ - static_cast<uint32_t>(now)) <= 0;
+  }
   /// Milliseconds from `now` until this point; negative when passed.
   constexpr int32_t from(Millis now) const { return static_cast<int32_t>(low_ - static_cast<uint32_t>(now)); }
   constexpr uint32_t raw() const { return low_; }

@@ -13,7 +13,8 @@ namespace {
 /// A ring in plain memory: DPDK's own allocator would tie workers to an EAL with memory to spare.
 rte_ring* make_ring(unsigned size, unsigned flags) {
   const ssize_t bytes = rte_ring_get_memsize(size);
-  void* memory = bytes < 0 ? nullptr : std::aligned_alloc(64, (static_cast<size_t>(bytes) + 63) & ~size_t{63});
+  void* memory =
+      bytes < 0 ? nullptr : std::aligned_alloc(64, (static_cast<size_t>(bytes) + 63) & ~size_t{63});
   auto* ring = static_cast<rte_ring*>(memory);
   if (ring == nullptr || rte_ring_init(ring, "culvert", size, flags) != 0) {
     std::free(memory);
@@ -41,7 +42,10 @@ Fabric::~Fabric() {
 }
 
 Worker::Worker(const BindingSetup& setup, Fabric& fabric)
-    : self_(setup.self), fabric_(fabric), binding_(setup, counters_), tasks_(make_ring(1024, RING_F_SC_DEQ)),
+    : self_(setup.self),
+      fabric_(fabric),
+      binding_(setup, counters_),
+      tasks_(make_ring(1024, RING_F_SC_DEQ)),
       random_(setup.seed ^ 0x5bd1e995) {
   next_id_ = static_cast<uint16_t>(random_.next());
 }

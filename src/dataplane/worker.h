@@ -1,16 +1,17 @@
-/// A worker: the packet path of one core. It is given bursts of frames and the time, and fills its Outbox with
-/// frames to be sent; it reads no clock and touches no device, so the same code serves the polling loop
+/// A worker: the packet path of one core. It is given bursts of frames and the time, and fills its Outbox
+/// with frames to be sent; it reads no clock and touches no device, so the same code serves the polling loop
 /// (control/appliance), `culvert replay`, the benchmark and the fuzzer.
 ///
 /// The life of a burst (docs/architecture.md tells it at length):
 ///
-///     receive() ─ classify ─┬─ from inside ─ carriage opens ─ outbound index ─ track ─ rewrite ─ send outside
-///                           ├─ from outside ─ inbound index ─ filter, track ─ rewrite, carriage wraps ─ send inside
-///                           └─ ARP, ND, our own addresses ─ ring to the kernel
+///     receive() ─ classify ─┬─ from inside ─ carriage opens ─ outbound index ─ track ─ rewrite ─ send
+///     outside
+///                           ├─ from outside ─ inbound index ─ filter, track ─ rewrite, carriage wraps ─ send
+///                           inside └─ ARP, ND, our own addresses ─ ring to the kernel
 ///
 /// Lookups go over the whole burst in stages, so that the cache misses of its packets overlap. A packet whose
-/// mapping is not here takes the slow path: whose subscriber or whose address is it? Another worker's is handed over
-/// by ring, one of ours gets a mapping or is dropped for a named reason.
+/// mapping is not here takes the slow path: whose subscriber or whose address is it? Another worker's is
+/// handed over by ring, one of ours gets a mapping or is dropped for a named reason.
 ///
 /// Thread: everything is called from the worker's own thread, but `post()` and the counters.
 #pragma once
@@ -30,7 +31,8 @@ namespace culvert::dataplane {
 
 inline constexpr unsigned kBurst = 32;
 
-/// Frames that are ready to leave, by interface number. Whoever drives the worker empties it after every call.
+/// Frames that are ready to leave, by interface number. Whoever drives the worker empties it after every
+/// call.
 class Outbox {
  public:
   void push(uint8_t interface, rte_mbuf* m) { frames_[interface].push_back(m); }
@@ -91,7 +93,7 @@ class Worker {
   rte_ring* tasks_;
   std::atomic<uint32_t> pending_{0};
   IcmpBudget icmp_budget_;
-  uint16_t next_id_ = 1;           ///< IPv4 identification of what NAT64 and we make
+  uint16_t next_id_ = 1;  ///< IPv4 identification of what NAT64 and we make
   net::Random random_;
 };
 

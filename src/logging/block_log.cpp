@@ -39,7 +39,8 @@ void format_subscriber(std::string& out, const Event& e) {
     net::Ipv4Address a;
     std::memcpy(&a, e.subscriber.bytes.data() + 12, 4);
     out += a.text();
-    if (e.subscriber_length >= 96 && e.subscriber_length < 128) out += fmt::format("/{}", e.subscriber_length - 96);
+    if (e.subscriber_length >= 96 && e.subscriber_length < 128)
+      out += fmt::format("/{}", e.subscriber_length - 96);
   } else {
     out += e.subscriber.text();
     if (e.subscriber_length < 128) out += fmt::format("/{}", e.subscriber_length);
@@ -50,13 +51,15 @@ void append_line(std::string& out, const Event& e) {
   format_time(out, e.time);
   fmt::format_to(std::back_inserter(out), " {} subscriber=", name_of(e.kind));
   format_subscriber(out, e);
-  fmt::format_to(std::back_inserter(out), " external={} ports={}-{} instance=", e.external.text(), e.first_port,
-                 e.last_port);
+  fmt::format_to(std::back_inserter(out), " external={} ports={}-{} instance=", e.external.text(),
+                 e.first_port, e.last_port);
   for (size_t i = 0; i < sizeof e.instance && e.instance[i] != 0; ++i) {
     out += e.instance[i] > ' ' && e.instance[i] < 0x7f ? e.instance[i] : '?';
   }
-  fmt::format_to(std::back_inserter(out), " reason={} worker={} sequence={}", name_of(e.reason), e.worker, e.sequence);
-  if (e.kind == EventKind::block_released) fmt::format_to(std::back_inserter(out), " peak-mappings={}", e.peak);
+  fmt::format_to(std::back_inserter(out), " reason={} worker={} sequence={}", name_of(e.reason), e.worker,
+                 e.sequence);
+  if (e.kind == EventKind::block_released)
+    fmt::format_to(std::back_inserter(out), " peak-mappings={}", e.peak);
 }
 
 }  // namespace
@@ -80,14 +83,17 @@ BlockLog::~BlockLog() {
 int BlockLog::open() const {
   const int fd = ::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
   if (fd < 0) {
-    throw std::runtime_error(fmt::format("block log {}: cannot be opened: {}; name a file that culvertd may write as "
-                                         "logging: block-log", path_, std::strerror(errno)));
+    throw std::runtime_error(
+        fmt::format("block log {}: cannot be opened: {}; name a file that culvertd may write as "
+                    "logging: block-log",
+                    path_, std::strerror(errno)));
   }
-  // A line that a crash left unfinished gets its end; its event is in the ring still and will be written whole.
-  struct stat st {};
+  // A line that a crash left unfinished gets its end; its event is in the ring still and will be written
+  // whole.
+  struct stat st{};
   char last = '\n';
-  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 &&
-      last != '\n') {
+  if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 &&
+      pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n') {
     if (write(fd, "\n", 1) != 1) last = 0;  // a full disk: the next write tells
   }
   return fd;
@@ -145,7 +151,8 @@ size_t BlockLog::drain(EventRing& ring) {
   }
 }
 
-LogThread::LogThread(BlockLog& log, std::vector<EventRing*> rings, std::function<void(const std::string&)> complain)
+LogThread::LogThread(BlockLog& log, std::vector<EventRing*> rings,
+                     std::function<void(const std::string&)> complain)
     : log_(log), rings_(std::move(rings)), complain_(std::move(complain)), thread_([this] { run(); }) {}
 
 LogThread::~LogThread() {
@@ -171,13 +178,16 @@ size_t LogThread::drain_all() {
     if (log_.error() == 0) continue;
     errors_.fetch_add(1, std::memory_order_relaxed);
     if (!failing_.exchange(true)) {
-      complain_(fmt::format("block log {}: {}; records wait in their rings, and new blocks are refused when those are "
-                            "full", log_.path(), std::strerror(log_.error())));
+      complain_(fmt::format(
+          "block log {}: {}; records wait in their rings, and new blocks are refused when those are "
+          "full",
+          log_.path(), std::strerror(log_.error())));
     }
     written_.fetch_add(n, std::memory_order_relaxed);
     return n;
   }
-  if (n != 0 && failing_.exchange(false)) complain_(fmt::format("block log {}: can be written again", log_.path()));
+  if (n != 0 && failing_.exchange(false))
+    complain_(fmt::format("block log {}: can be written again", log_.path()));
   written_.fetch_add(n, std::memory_order_relaxed);
   return n;
 }

@@ -1,14 +1,15 @@
 /// The block log: one line of text for every event, appended to a file.
 ///
-///     2026-11-21T01:12:07.123Z block-allocated subscriber=2001:db8:1::/56 external=203.0.113.5 ports=1024-1535
-///         instance=homes reason=first-packet worker=0 sequence=1
+///     2026-11-21T01:12:07.123Z block-allocated subscriber=2001:db8:1::/56 external=203.0.113.5
+///         ports=1024-1535 instance=homes reason=first-packet worker=0 sequence=1
 ///
-/// (on one line; a block-released ends with peak-mappings=N). A subscriber that is a single host has no prefix
-/// length. `LogThread` moves events from the rings to the file: when the disk is full or gone it keeps the events in
-/// their rings, says so once, and tries again; the workers then refuse new blocks instead of giving ports that no
-/// record knows.
+/// (on one line; a block-released ends with peak-mappings=N). A subscriber that is a single host has no
+/// prefix length. `LogThread` moves events from the rings to the file: when the disk is full or gone it keeps
+/// the events in their rings, says so once, and tries again; the workers then refuse new blocks instead of
+/// giving ports that no record knows.
 ///
-/// After a crash between writing a line and releasing its event the line is there twice; worker and sequence tell.
+/// After a crash between writing a line and releasing its event the line is there twice; worker and sequence
+/// tell.
 #pragma once
 
 #include <atomic>
@@ -36,8 +37,8 @@ class BlockLog {
   BlockLog(const BlockLog&) = delete;
   BlockLog& operator=(const BlockLog&) = delete;
 
-  /// Writes every waiting event of the ring and releases them. Returns how many; on a write error releases only
-  /// what was written whole, and `error()` tells.
+  /// Writes every waiting event of the ring and releases them. Returns how many; on a write error releases
+  /// only what was written whole, and `error()` tells.
   size_t drain(EventRing& ring);
   /// fdatasync(2).
   void sync();

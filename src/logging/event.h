@@ -1,5 +1,5 @@
-/// What is put on record: one fixed-size event for every block given and taken back. A value, written by a worker
-/// into its ring (event_ring.h) before the block's first packet leaves, read by the log thread.
+/// What is put on record: one fixed-size event for every block given and taken back. A value, written by a
+/// worker into its ring (event_ring.h) before the block's first packet leaves, read by the log thread.
 #pragma once
 
 #include <cstdint>
@@ -29,40 +29,51 @@ enum class EventReason : uint8_t {
 
 constexpr std::string_view name_of(EventKind k) {
   switch (k) {
-    case EventKind::block_allocated: return "block-allocated";
-    case EventKind::block_released: return "block-released";
-    case EventKind::record_lost: return "record-lost";
+    case EventKind::block_allocated:
+      return "block-allocated";
+    case EventKind::block_released:
+      return "block-released";
+    case EventKind::record_lost:
+      return "record-lost";
   }
   return "unknown";
 }
 constexpr std::string_view name_of(EventReason r) {
   switch (r) {
-    case EventReason::first_packet: return "first-packet";
-    case EventReason::ports_used_up: return "ports-used-up";
-    case EventReason::static_mapping: return "static-mapping";
-    case EventReason::idle: return "idle";
-    case EventReason::cleared: return "cleared";
-    case EventReason::pool_removed: return "pool-removed";
-    case EventReason::shutdown: return "shutdown";
-    case EventReason::machine_crash: return "machine-crash";
+    case EventReason::first_packet:
+      return "first-packet";
+    case EventReason::ports_used_up:
+      return "ports-used-up";
+    case EventReason::static_mapping:
+      return "static-mapping";
+    case EventReason::idle:
+      return "idle";
+    case EventReason::cleared:
+      return "cleared";
+    case EventReason::pool_removed:
+      return "pool-removed";
+    case EventReason::shutdown:
+      return "shutdown";
+    case EventReason::machine_crash:
+      return "machine-crash";
   }
   return "unknown";
 }
 
 struct Event {
-  uint64_t time = 0;             ///< milliseconds since the Unix epoch
-  uint64_t sequence = 0;         ///< of this ring, from 1 without gaps; set by the ring
-  net::Ipv6Address subscriber;   ///< IPv4 as ::ffff:a.b.c.d
+  uint64_t time = 0;            ///< milliseconds since the Unix epoch
+  uint64_t sequence = 0;        ///< of this ring, from 1 without gaps; set by the ring
+  net::Ipv6Address subscriber;  ///< IPv4 as ::ffff:a.b.c.d
   net::Ipv4Address external;
   uint16_t first_port = 0, last_port = 0;
   EventKind kind = EventKind::block_allocated;
   EventReason reason = EventReason::first_packet;
   uint8_t subscriber_length = 128;  ///< prefix length of `subscriber`; an IPv4 mask counts from 96
   uint8_t worker = 0;
-  uint16_t peak = 0;             ///< released: most mappings at once
-  uint8_t protocol = 0;          ///< IP protocol of a single explicit port; 0: the block serves all
+  uint16_t peak = 0;     ///< released: most mappings at once
+  uint8_t protocol = 0;  ///< IP protocol of a single explicit port; 0: the block serves all
   uint8_t spare = 0;
-  char instance[16] = {};        ///< name, cut to 15 characters
+  char instance[16] = {};  ///< name, cut to 15 characters
 };
 static_assert(sizeof(Event) == 64);
 

@@ -101,7 +101,7 @@ void EventRing::open(const std::string& path, uint32_t capacity) {
     }
     fail(fmt::format("cannot be locked: {}", std::strerror(errno)), "use a local file system");
   }
-  struct stat st {};
+  struct stat st{};
   if (fstat(fd_, &st) != 0 || !S_ISREG(st.st_mode)) fail("is not a regular file", "move it away");
   const auto size = static_cast<uint64_t>(st.st_size);
   if (size == 0) {
@@ -109,7 +109,8 @@ void EventRing::open(const std::string& path, uint32_t capacity) {
     return;
   }
   if (size < kHeaderBytes || size > bytes_for(kMaxCapacity)) {
-    fail(fmt::format("{} bytes cannot be a ring of this version", size), "move the file away to start without it");
+    fail(fmt::format("{} bytes cannot be a ring of this version", size),
+         "move the file away to start without it");
   }
   const auto mapped = static_cast<uint32_t>((size - kHeaderBytes) / sizeof(Event));
   map(mapped);
@@ -129,10 +130,12 @@ void EventRing::open(const std::string& path, uint32_t capacity) {
 
 void EventRing::make(uint32_t capacity, uint64_t pushed) {
   const size_t bytes = bytes_for(capacity);
-  // posix_fallocate, so that the file has all its disk blocks now: writing to a mapping on a full disk is SIGBUS.
+  // posix_fallocate, so that the file has all its disk blocks now: writing to a mapping on a full disk is
+  // SIGBUS.
   if (int e = posix_fallocate(fd_, 0, static_cast<off_t>(bytes)); e != 0) {
     if (ftruncate(fd_, 0) != 0) errno = e;
-    fail(fmt::format("{} bytes are not to be had: {}", bytes, std::strerror(e)), "make room on its file system");
+    fail(fmt::format("{} bytes are not to be had: {}", bytes, std::strerror(e)),
+         "make room on its file system");
   }
   map(capacity);
   capacity_ = capacity;
@@ -163,13 +166,15 @@ void EventRing::check_header(uint64_t file_size) const {
                      header_->version, header_->event_size, kVersion, sizeof(Event)),
          "let the culvertd that wrote it finish it, or move the file away");
   }
-  if (header_->capacity == 0 || header_->capacity > kMaxCapacity || bytes_for(header_->capacity) != file_size) {
+  if (header_->capacity == 0 || header_->capacity > kMaxCapacity ||
+      bytes_for(header_->capacity) != file_size) {
     fail(fmt::format("says it holds {} events, but is {} bytes long", header_->capacity, file_size), fix);
   }
   const uint64_t head = header_->head, tail = header_->tail;
   if (tail > head || head - tail > header_->capacity) {
     fail(fmt::format("says that {} events were pushed and {} consumed, of a capacity of {}", head, tail,
-                     header_->capacity), fix);
+                     header_->capacity),
+         fix);
   }
 }
 

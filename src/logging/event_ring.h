@@ -1,16 +1,16 @@
-/// The way of an event from a worker to the log thread: a single-producer single-consumer ring in a file-backed
-/// shared mapping. What was pushed is in the kernel's page cache, so a crash of the process loses none: the next
-/// start finds and writes what was not consumed (`recovered()`).
+/// The way of an event from a worker to the log thread: a single-producer single-consumer ring in a
+/// file-backed shared mapping. What was pushed is in the kernel's page cache, so a crash of the process loses
+/// none: the next start finds and writes what was not consumed (`recovered()`).
 ///
 /// push() never blocks: a full ring is the worker's cue to refuse the block (promise: never unlogged).
 /// Producer: one worker. Consumer: the log thread. Replay uses an anonymous ring and drains it itself.
 ///
-/// The file is one page of header, then `capacity` events. `head` counts the events ever pushed and `tail` those
-/// consumed; both only grow, across restarts too, so that event n (from 1) of a ring has sequence n for ever. An
-/// event is written before `head` says so: a process killed at any point leaves whole events only. A crash of the
-/// machine may lose pages in any order; events it tore are recognised by their sequence and put on record as
-/// EventKind::record_lost (`damaged()` counts them). All blocks of the file are allocated at creation, so that a full disk shows there and not as
-/// SIGBUS on the packet path.
+/// The file is one page of header, then `capacity` events. `head` counts the events ever pushed and `tail`
+/// those consumed; both only grow, across restarts too, so that event n (from 1) of a ring has sequence n for
+/// ever. An event is written before `head` says so: a process killed at any point leaves whole events only. A
+/// crash of the machine may lose pages in any order; events it tore are recognised by their sequence and put
+/// on record as EventKind::record_lost (`damaged()` counts them). All blocks of the file are allocated at
+/// creation, so that a full disk shows there and not as SIGBUS on the packet path.
 #pragma once
 
 #include <atomic>

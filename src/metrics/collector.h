@@ -1,5 +1,5 @@
-/// The Prometheus collector: reads the workers' counters when it is scraped, and adds what the control core last
-/// published. The workers do nothing for it.
+/// The Prometheus collector: reads the workers' counters when it is scraped, and adds what the control core
+/// last published. The workers do nothing for it.
 ///
 /// Threads: collect() runs in the endpoint's threads, publish() in the control core's.
 #pragma once

@@ -37,21 +37,21 @@ void knock(const std::string& address, int port) {
 Endpoint::Endpoint(const std::string& address, std::shared_ptr<Collector> collector)
     : address_(address), collector_(std::move(collector)) {
   // A request takes milliseconds; whoever keeps a connection open without one is shown the door.
-  const std::vector<std::string> options = {"listening_ports",       address, "num_threads",     "2",
-                                            "request_timeout_ms",    "5000",  "enable_keep_alive", "no"};
+  const std::vector<std::string> options = {"listening_ports",    address, "num_threads",       "2",
+                                            "request_timeout_ms", "5000",  "enable_keep_alive", "no"};
   try {
     exposer_ = std::make_unique<prometheus::Exposer>(options);
   } catch (const std::exception& e) {
     throw std::runtime_error(
-        fmt::format("metrics-address {}: cannot listen there ({}); is another program using the port?", address,
-                    e.what()));
+        fmt::format("metrics-address {}: cannot listen there ({}); is another program using the port?",
+                    address, e.what()));
   }
   exposer_->RegisterCollectable(collector_);
 }
 
 Endpoint::~Endpoint() {
-  // The server looks up only every two seconds whether it is to end, or when somebody knocks; and an orderly stop of
-  // culvertd takes less than that.
+  // The server looks up only every two seconds whether it is to end, or when somebody knocks; and an orderly
+  // stop of culvertd takes less than that.
   std::atomic<bool> ended{false};
   std::thread knocker([this, &ended, at = port()] {
     using namespace std::chrono_literals;

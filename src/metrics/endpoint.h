@@ -15,7 +15,8 @@ namespace culvert::metrics {
 
 class Endpoint {
  public:
-  /// Listens on `address`, "127.0.0.1:9780" or "[::1]:9780". Throws std::runtime_error naming it when that fails.
+  /// Listens on `address`, "127.0.0.1:9780" or "[::1]:9780". Throws std::runtime_error naming it when that
+  /// fails.
   Endpoint(const std::string& address, std::shared_ptr<Collector> collector);
   ~Endpoint();
   /// The port it listens on, which is of interest when the address said port 0.

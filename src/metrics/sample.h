@@ -1,6 +1,6 @@
-/// What the metrics endpoint shows besides the workers' counters: a value that the control core makes about once a
-/// second and hands to the collector. Immutable once published, so that a scrape never waits for the control core
-/// and never touches what belongs to it.
+/// What the metrics endpoint shows besides the workers' counters: a value that the control core makes about
+/// once a second and hands to the collector. Immutable once published, so that a scrape never waits for the
+/// control core and never touches what belongs to it.
 #pragma once
 
 #include <array>

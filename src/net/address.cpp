@@ -20,7 +20,8 @@ std::optional<Split> split_prefix(std::string_view text, unsigned max_length) {
   auto digits = text.substr(slash + 1);
   unsigned length = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  if (error != std::errc{} || end != digits.data() + digits.size() || length > max_length) return std::nullopt;
+  if (error != std::errc{} || end != digits.data() + digits.size() || length > max_length)
+    return std::nullopt;
   return Split{text.substr(0, slash), length};
 }
 

@@ -1,6 +1,6 @@
 /// Addresses and prefixes: plain values in network byte order, with their text forms.
-/// Parsing accepts exactly what inet_pton(3) accepts (no leading zeros, no short forms); prefixes must have all
-/// host bits zero, because "10.0.0.1/24" in a configuration is more often a mistake than an intention.
+/// Parsing accepts exactly what inet_pton(3) accepts (no leading zeros, no short forms); prefixes must have
+/// all host bits zero, because "10.0.0.1/24" in a configuration is more often a mistake than an intention.
 #pragma once
 
 #include <array>

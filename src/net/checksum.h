@@ -4,8 +4,9 @@
 /// commutes with a byte swap, so no byte order is ever changed on the packet path. A `Sum` is an unfolded
 /// ones'-complement sum; adding and taking away header fields needs no folding until the end.
 ///
-/// The two representations of zero: a checksum field of a header never computes to 0xFFFF unless all words are
-/// zero, so `apply` yields RFC 1624 eqn. 3, and UDP's "0 means none" is left to the caller (`udp_nonzero`).
+/// The two representations of zero: a checksum field of a header never computes to 0xFFFF unless all words
+/// are zero, so `apply` yields RFC 1624 eqn. 3, and UDP's "0 means none" is left to the caller
+/// (`udp_nonzero`).
 #pragma once
 
 #include <cstddef>
@@ -22,9 +23,15 @@ class Sum {
   constexpr Sum() = default;
   constexpr explicit Sum(uint64_t words) : words_(words) {}
 
-  constexpr Sum& add(uint16_t raw) { words_ += raw; return *this; }
+  constexpr Sum& add(uint16_t raw) {
+    words_ += raw;
+    return *this;
+  }
   constexpr Sum& add(Be16 w) { return add(w.raw()); }
-  constexpr Sum& add(Ipv4Address a) { words_ += a.bits.raw(); return *this; }
+  constexpr Sum& add(Ipv4Address a) {
+    words_ += a.bits.raw();
+    return *this;
+  }
   Sum& add(const Ipv6Address& a) {
     uint32_t w[4];
     std::memcpy(w, a.bytes.data(), 16);
@@ -35,9 +42,15 @@ class Sum {
   constexpr Sum& subtract(uint16_t raw) { return add(static_cast<uint16_t>(~raw)); }
   constexpr Sum& subtract(Be16 w) { return subtract(w.raw()); }
   constexpr Sum& subtract(const Sum& o) { return subtract(o.folded()); }
-  constexpr Sum& subtract(Ipv4Address a) { words_ += uint32_t(~a.bits.raw()); return *this; }
+  constexpr Sum& subtract(Ipv4Address a) {
+    words_ += uint32_t(~a.bits.raw());
+    return *this;
+  }
   Sum& subtract(const Ipv6Address& a) { return subtract(Sum{}.add(a)); }
-  constexpr Sum& add(const Sum& o) { words_ += o.folded(); return *this; }
+  constexpr Sum& add(const Sum& o) {
+    words_ += o.folded();
+    return *this;
+  }
 
   /// Adds `size` bytes; an odd last byte counts as the first of a word, as RFC 1071 says.
   Sum& add_bytes(const void* data, size_t size) {

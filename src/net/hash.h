@@ -1,6 +1,6 @@
-/// The keyed hash of every table. A subscriber chooses much of his key (source port, interface identifier), so
-/// the hash must not let him choose the bucket: two rounds of the 64×64→128 multiply fold with secret words drawn
-/// at start. (CRC32C is linear: colliding keys for any seed can be written down.)
+/// The keyed hash of every table. A subscriber chooses much of his key (source port, interface identifier),
+/// so the hash must not let him choose the bucket: two rounds of the 64×64→128 multiply fold with secret
+/// words drawn at start. (CRC32C is linear: colliding keys for any seed can be written down.)
 #pragma once
 
 #include <cstdint>
@@ -38,9 +38,14 @@ constexpr uint64_t pick(uint64_t h, uint64_t n) {
 /// xorshift64*: the random choices of a worker (ports, parity of luck). Not for secrets.
 class Random {
  public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 | 1) { next(); next(); }
+  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 | 1) {
+    next();
+    next();
+  }
   uint64_t next() {
-    state_ ^= state_ >> 12; state_ ^= state_ << 25; state_ ^= state_ >> 27;
+    state_ ^= state_ >> 12;
+    state_ ^= state_ << 25;
+    state_ ^= state_ >> 27;
     return state_ * 0x2545f4914f6cdd1d;
   }
   /// Uniform enough in [0, n).

@@ -9,13 +9,26 @@
 namespace culvert::net {
 
 enum EtherType : uint16_t {
-  kEtherIpv4 = 0x0800, kEtherArp = 0x0806, kEtherVlan = 0x8100, kEtherQinq = 0x88a8, kEtherIpv6 = 0x86dd,
+  kEtherIpv4 = 0x0800,
+  kEtherArp = 0x0806,
+  kEtherVlan = 0x8100,
+  kEtherQinq = 0x88a8,
+  kEtherIpv6 = 0x86dd,
 };
 
 /// IPv4 protocol and IPv6 next-header numbers.
 enum IpProtocol : uint8_t {
-  kIpHopByHop = 0, kIpIcmp = 1, kIpIpv4 = 4, kIpTcp = 6, kIpUdp = 17, kIpIpv6 = 41, kIpRouting = 43,
-  kIpFragment = 44, kIpIcmpv6 = 58, kIpNoNext = 59, kIpDestOptions = 60,
+  kIpHopByHop = 0,
+  kIpIcmp = 1,
+  kIpIpv4 = 4,
+  kIpTcp = 6,
+  kIpUdp = 17,
+  kIpIpv6 = 41,
+  kIpRouting = 43,
+  kIpFragment = 44,
+  kIpIcmpv6 = 58,
+  kIpNoNext = 59,
+  kIpDestOptions = 60,
 };
 
 struct EthernetHeader {
@@ -88,12 +101,23 @@ struct IcmpHeader {
 };
 
 enum IcmpType : uint8_t {
-  kIcmpEchoReply = 0, kIcmpUnreachable = 3, kIcmpSourceQuench = 4, kIcmpRedirect = 5, kIcmpEcho = 8,
-  kIcmpTimeExceeded = 11, kIcmpParameterProblem = 12,
+  kIcmpEchoReply = 0,
+  kIcmpUnreachable = 3,
+  kIcmpSourceQuench = 4,
+  kIcmpRedirect = 5,
+  kIcmpEcho = 8,
+  kIcmpTimeExceeded = 11,
+  kIcmpParameterProblem = 12,
 };
 enum Icmpv6Type : uint8_t {
-  kIcmp6Unreachable = 1, kIcmp6PacketTooBig = 2, kIcmp6TimeExceeded = 3, kIcmp6ParameterProblem = 4,
-  kIcmp6Echo = 128, kIcmp6EchoReply = 129, kIcmp6RouterSolicit = 133, kIcmp6Redirect = 137,
+  kIcmp6Unreachable = 1,
+  kIcmp6PacketTooBig = 2,
+  kIcmp6TimeExceeded = 3,
+  kIcmp6ParameterProblem = 4,
+  kIcmp6Echo = 128,
+  kIcmp6EchoReply = 129,
+  kIcmp6RouterSolicit = 133,
+  kIcmp6Redirect = 137,
 };
 
 static_assert(alignof(Ipv4Header) == 1 && alignof(Ipv6Header) == 1 && alignof(TcpHeader) == 1);

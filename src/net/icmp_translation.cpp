@@ -11,7 +11,7 @@ namespace {
 constexpr uint8_t kNone = 0xff;
 
 /// RFC 7915 §4.2, figure 3.
-constexpr std::array<uint8_t, 20> kPointer4to6 = {0,     1,     4, 4, kNone, kNone, kNone, kNone, 7, 6,
+constexpr std::array<uint8_t, 20> kPointer4to6 = {0,     1,     4, 4, kNone, kNone, kNone, kNone, 7,  6,
                                                   kNone, kNone, 8, 8, 8,     8,     24,    24,    24, 24};
 
 /// RFC 7915 §5.2, figure 6.
@@ -35,23 +35,40 @@ std::optional<IcmpError> icmp4_to_icmp6(const IcmpError& e, unsigned inner_lengt
   switch (e.type) {
     case kIcmpUnreachable:
       switch (e.code) {
-        case 0: case 1: case 5: case 6: case 7: case 8: case 11: case 12: return IcmpError{kIcmp6Unreachable, 0};
-        case 2: return IcmpError{kIcmp6ParameterProblem, 1, 6};  // points at Next Header
-        case 3: return IcmpError{kIcmp6Unreachable, 4};
+        case 0:
+        case 1:
+        case 5:
+        case 6:
+        case 7:
+        case 8:
+        case 11:
+        case 12:
+          return IcmpError{kIcmp6Unreachable, 0};
+        case 2:
+          return IcmpError{kIcmp6ParameterProblem, 1, 6};  // points at Next Header
+        case 3:
+          return IcmpError{kIcmp6Unreachable, 4};
         case 4: {
           const uint32_t announced = e.mtu != 0 ? e.mtu : plateau(inner_length);
           const uint32_t m = std::min({announced + 20, mtu.ipv6, mtu.ipv4 + 20});
           return IcmpError{kIcmp6PacketTooBig, 0, 0, std::max(m, 1280u)};
         }
-        case 9: case 10: case 13: case 15: return IcmpError{kIcmp6Unreachable, 1};
-        default: return std::nullopt;
+        case 9:
+        case 10:
+        case 13:
+        case 15:
+          return IcmpError{kIcmp6Unreachable, 1};
+        default:
+          return std::nullopt;
       }
-    case kIcmpTimeExceeded: return IcmpError{kIcmp6TimeExceeded, e.code};
+    case kIcmpTimeExceeded:
+      return IcmpError{kIcmp6TimeExceeded, e.code};
     case kIcmpParameterProblem:
       if (e.code != 0 && e.code != 2) return std::nullopt;
       if (e.pointer >= kPointer4to6.size() || kPointer4to6[e.pointer] == kNone) return std::nullopt;
       return IcmpError{kIcmp6ParameterProblem, 0, kPointer4to6[e.pointer]};
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -59,21 +76,29 @@ std::optional<IcmpError> icmp6_to_icmp4(const IcmpError& e, const TranslatorMtu&
   switch (e.type) {
     case kIcmp6Unreachable:
       switch (e.code) {
-        case 0: case 2: case 3: return IcmpError{kIcmpUnreachable, 1};
-        case 1: return IcmpError{kIcmpUnreachable, 10};
-        case 4: return IcmpError{kIcmpUnreachable, 3};
-        default: return std::nullopt;
+        case 0:
+        case 2:
+        case 3:
+          return IcmpError{kIcmpUnreachable, 1};
+        case 1:
+          return IcmpError{kIcmpUnreachable, 10};
+        case 4:
+          return IcmpError{kIcmpUnreachable, 3};
+        default:
+          return std::nullopt;
       }
     case kIcmp6PacketTooBig: {
       const uint32_t announced = std::max(e.mtu, 1280u);
       return IcmpError{kIcmpUnreachable, 4, 0, std::min({announced - 20, mtu.ipv4, mtu.ipv6 - 20})};
     }
-    case kIcmp6TimeExceeded: return IcmpError{kIcmpTimeExceeded, e.code};
+    case kIcmp6TimeExceeded:
+      return IcmpError{kIcmpTimeExceeded, e.code};
     case kIcmp6ParameterProblem:
       if (e.code == 1) return IcmpError{kIcmpUnreachable, 2};
       if (e.code != 0 || pointer_6_to_4(e.pointer) == kNone) return std::nullopt;
       return IcmpError{kIcmpParameterProblem, 0, pointer_6_to_4(e.pointer)};
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 

@@ -20,8 +20,8 @@ struct TranslatorMtu {
   uint32_t ipv4 = 1500, ipv6 = 1500;
 };
 
-/// nullopt: the error has no counterpart and is dropped. `inner_length` is the total length of the IPv4 packet in
-/// the error, for routers that give no MTU (RFC 1191 §7 plateaus).
+/// nullopt: the error has no counterpart and is dropped. `inner_length` is the total length of the IPv4
+/// packet in the error, for routers that give no MTU (RFC 1191 §7 plateaus).
 std::optional<IcmpError> icmp4_to_icmp6(const IcmpError& e, unsigned inner_length, const TranslatorMtu& mtu);
 std::optional<IcmpError> icmp6_to_icmp4(const IcmpError& e, const TranslatorMtu& mtu);
 

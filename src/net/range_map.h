@@ -1,8 +1,9 @@
 /// Longest-prefix match over an immutable set of prefixes, as sorted disjoint ranges and a binary search.
 ///
-/// It serves the slow path only (is this a subscriber? is this a pool address?): packets of known mappings never
-/// ask. Against rte_lpm/rte_fib it needs no DPDK heap (replay runs without), a megabyte per fifty thousand prefixes
-/// instead of 64 MiB each, and swaps as one pointer. Ranges nest properly because prefixes do.
+/// It serves the slow path only (is this a subscriber? is this a pool address?): packets of known mappings
+/// never ask. Against rte_lpm/rte_fib it needs no DPDK heap (replay runs without), a megabyte per fifty
+/// thousand prefixes instead of 64 MiB each, and swaps as one pointer. Ranges nest properly because prefixes
+/// do.
 #pragma once
 
 #include <algorithm>
@@ -78,7 +79,8 @@ class RangeMap {
 
   static Number last_of(const Prefix& p) {
     constexpr unsigned kBits = sizeof(Number) * 8;
-    Number host = p.length == 0 ? ~Number{0} : (p.length == kBits ? 0 : (Number{1} << (kBits - p.length)) - 1);
+    Number host =
+        p.length == 0 ? ~Number{0} : (p.length == kBits ? 0 : (Number{1} << (kBits - p.length)) - 1);
     return number(p.address) | host;
   }
 

@@ -1,5 +1,5 @@
-/// RFC 6052: IPv4 addresses inside IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits. Bits 64–71 are the "u" octet
-/// and always zero; the IPv4 address flows around it.
+/// RFC 6052: IPv4 addresses inside IPv6 prefixes of 32, 40, 48, 56, 64 or 96 bits. Bits 64–71 are the "u"
+/// octet and always zero; the IPv4 address flows around it.
 #pragma once
 
 #include <cstring>
@@ -16,8 +16,8 @@ constexpr bool is_rfc6052_length(unsigned length) {
 /// RFC 6052 §2.1.
 inline constexpr Ipv6Prefix kWellKnownPrefix{{{0x00, 0x64, 0xff, 0x9b}}, 96};
 
-/// The IPv4-embedded IPv6 address. `length` is one of RFC 6052's; the prefix's own bits past it are ignored but
-/// must be zero, and the suffix is zero (RFC 6052 §2.2).
+/// The IPv4-embedded IPv6 address. `length` is one of RFC 6052's; the prefix's own bits past it are ignored
+/// but must be zero, and the suffix is zero (RFC 6052 §2.2).
 inline Ipv6Address embed(const Ipv6Address& prefix, unsigned length, Ipv4Address v4) {
   Ipv6Address a = prefix;
   uint8_t b[4];

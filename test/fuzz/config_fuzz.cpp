@@ -1,9 +1,6 @@
 /// libFuzzer target: any bytes as a configuration. They are read or refused; nothing crashes, throws or
 /// hangs. What is accepted must satisfy what the rest of Culvert relies on without checking it again.
-///
-///   clang++-19 -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc test/fuzz/config_fuzz.cpp \
-///     src/config/*.cpp src/net/address.cpp -lyaml-cpp -lfmt -o config_fuzz
-///   ./config_fuzz -max_total_time=600 -max_len=4096 NEW_CORPUS test/fuzz/corpus/config
+/// `test/fuzz/smoke` builds and runs it.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

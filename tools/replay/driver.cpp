@@ -19,7 +19,8 @@ net::MacAddress mac(uint8_t last) { return {{0x02, 0xc0, 0, 0, 0, last}}; }
 
 }  // namespace
 
-Driver::Driver(const config::Config& config, uint64_t seed, logging::BlockLog* log, uint64_t start_ns, Output output)
+Driver::Driver(const config::Config& config, uint64_t seed, logging::BlockLog* log, uint64_t start_ns,
+               Output output)
     : log_(log), output_(std::move(output)), now_(start_ns / 1'000'000), now_ns_(start_ns) {
   dataplane::init_eal_for_replay(256);
   buffers_ = dataplane::make_buffers("replay", kBuffers, kRoom);
@@ -59,7 +60,8 @@ uint16_t Driver::port_of(Side side) const { return interface_of(side).role == co
 
 void Driver::push(const Frame& frame, LinkType type) {
   const Millis at = frame.timestamp_ns / 1'000'000;
-  if (!burst_.empty() && (at != now_ || frame.side != burst_side_ || burst_.size() == dataplane::kBurst)) flush_burst();
+  if (!burst_.empty() && (at != now_ || frame.side != burst_side_ || burst_.size() == dataplane::kBurst))
+    flush_burst();
   if (at > now_) advance(at);
   now_ns_ = std::max(now_ns_, frame.timestamp_ns);
   const uint16_t vlan = interface_of(frame.side).vlan.value_or(0);
@@ -108,8 +110,10 @@ void Driver::settle() {
     dataplane::free_packet(static_cast<rte_mbuf*>(m));
   }
   for (logging::EventRing* ring : engine_->rings()) {
-    if (log_ != nullptr) log_->drain(*ring);
-    else ring->release(ring->waiting());
+    if (log_ != nullptr)
+      log_->drain(*ring);
+    else
+      ring->release(ring->waiting());
   }
 }
 

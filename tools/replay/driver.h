@@ -1,9 +1,9 @@
-/// The replay driver: an Engine turned by captures on one thread. Time is the captures' time, every random choice
-/// comes from the seed, frames with the same millisecond from the same side make a burst: two runs of the same
-/// input are equal to the byte.
+/// The replay driver: an Engine turned by captures on one thread. Time is the captures' time, every random
+/// choice comes from the seed, frames with the same millisecond from the same side make a burst: two runs of
+/// the same input are equal to the byte.
 ///
-/// Frames are given to the workers in turn, whatever subscriber they are from: so with several workers most packets
-/// also go through the rings between them.
+/// Frames are given to the workers in turn, whatever subscriber they are from: so with several workers most
+/// packets also go through the rings between them.
 #pragma once
 
 #include <array>
@@ -25,7 +25,8 @@ class Driver {
   using Output = std::function<void(Side, uint64_t timestamp_ns, std::span<const uint8_t>)>;
 
   /// `log` gets the block records; null discards them. `start_ns`: the first frame's time.
-  Driver(const config::Config& config, uint64_t seed, logging::BlockLog* log, uint64_t start_ns, Output output);
+  Driver(const config::Config& config, uint64_t seed, logging::BlockLog* log, uint64_t start_ns,
+         Output output);
   ~Driver();
 
   /// Takes in a frame; frames come in order of time. Raw IP gets an Ethernet header.

@@ -30,27 +30,30 @@ struct Arguments {
 
 constexpr const char* kIntroduction =
     "Usage: culvert replay -c CONFIG [--inside A.pcap] [--outside B.pcap] [options]\n\n"
-    "Runs captured packets through the appliance's own pipeline: no ports, no root, no huge pages. Time is the\n"
-    "captures' time, so timers run as they did (or would have done); the same input gives the same output to the\n"
-    "byte. Captures are pcap or pcapng, Ethernet or raw IP; what is written has the link type of its side. A box with\n"
+    "Runs captured packets through the appliance's own pipeline: no ports, no root, no huge pages. Time is "
+    "the\n"
+    "captures' time, so timers run as they did (or would have done); the same input gives the same output to "
+    "the\n"
+    "byte. Captures are pcap or pcapng, Ethernet or raw IP; what is written has the link type of its side. A "
+    "box with\n"
     "one interface (role: both) sends everything to the inside.\n\n"
     "  culvert replay -c culvert.yaml --inside subscriber.pcap --write-outside out.pcap --stats\n\n";
 
 po::options_description options(Arguments& a) {
   po::options_description all("Options");
-  all.add_options()
-      ("help,h", "this text")
-      ("config,c", po::value(&a.config)->value_name("FILE"), "configuration to run")
-      ("inside", po::value(&a.inside)->value_name("PCAP"), "frames that arrive from subscribers")
-      ("outside", po::value(&a.outside)->value_name("PCAP"), "frames that arrive from the Internet")
-      ("write-inside", po::value(&a.write_inside)->value_name("PCAP"), "what leaves towards subscribers")
-      ("write-outside", po::value(&a.write_outside)->value_name("PCAP"), "what leaves towards the Internet")
-      ("block-log", po::value(&a.block_log)->value_name("FILE"), "port block records, as the appliance writes them")
-      ("workers", po::value(&a.workers)->value_name("N"), "workers instead of the configuration's")
-      ("seed", po::value(&a.seed)->value_name("N")->default_value(1), "for every random choice; not 0")
-      ("until", po::value(&a.until)->value_name("SECONDS"), "let the clock run on after the last frame")
-      ("stats", po::bool_switch(&a.stats), "print counters and every drop with its reason")
-      ("json", po::bool_switch(&a.json), "the same as JSON");
+  all.add_options()("help,h", "this text")("config,c", po::value(&a.config)->value_name("FILE"),
+                                           "configuration to run")(
+      "inside", po::value(&a.inside)->value_name("PCAP"), "frames that arrive from subscribers")(
+      "outside", po::value(&a.outside)->value_name("PCAP"), "frames that arrive from the Internet")(
+      "write-inside", po::value(&a.write_inside)->value_name("PCAP"), "what leaves towards subscribers")(
+      "write-outside", po::value(&a.write_outside)->value_name("PCAP"), "what leaves towards the Internet")(
+      "block-log", po::value(&a.block_log)->value_name("FILE"),
+      "port block records, as the appliance writes them")("workers", po::value(&a.workers)->value_name("N"),
+                                                          "workers instead of the configuration's")(
+      "seed", po::value(&a.seed)->value_name("N")->default_value(1), "for every random choice; not 0")(
+      "until", po::value(&a.until)->value_name("SECONDS"), "let the clock run on after the last frame")(
+      "stats", po::bool_switch(&a.stats), "print counters and every drop with its reason")(
+      "json", po::bool_switch(&a.json), "the same as JSON");
   return all;
 }
 
@@ -104,8 +107,10 @@ nlohmann::ordered_json statistics(replay::Driver& driver) {
 
 void print_text(const nlohmann::ordered_json& j, const std::string& prefix = "") {
   for (const auto& [key, value] : j.items()) {
-    if (value.is_object()) print_text(value, prefix + key + " ");
-    else fmt::print("{:<40} {:>12}\n", prefix + key, value.get<uint64_t>());
+    if (value.is_object())
+      print_text(value, prefix + key + " ");
+    else
+      fmt::print("{:<40} {:>12}\n", prefix + key, value.get<uint64_t>());
   }
 }
 
@@ -122,7 +127,8 @@ int replay(const Arguments& a) {
     for (const std::string& in : {a.inside, a.outside, a.config}) {
       std::error_code none;
       if (!out.empty() && !in.empty() && std::filesystem::equivalent(in, out, none))
-        throw std::runtime_error(fmt::format("{} would be overwritten while it is read; write elsewhere", in));
+        throw std::runtime_error(
+            fmt::format("{} would be overwritten while it is read; write elsewhere", in));
     }
   }
   auto inside = open_capture(a.inside, Side::inside), outside = open_capture(a.outside, Side::outside);
@@ -143,16 +149,20 @@ int replay(const Arguments& a) {
                         [&](Side side, uint64_t at, std::span<const uint8_t> bytes) {
                           const auto i = static_cast<size_t>(side);
                           if (!writers[i]) return;
-                          writers[i]->write(at, types[i] == LinkType::raw_ip ? without_ethernet(bytes) : bytes);
+                          writers[i]->write(at,
+                                            types[i] == LinkType::raw_ip ? without_ethernet(bytes) : bytes);
                         });
   for (; frame; frame = frames.next()) driver.push(*frame, types[static_cast<size_t>(frame->side)]);
   driver.run_on(static_cast<uint64_t>(a.until * 1000));
   for (auto& w : writers)
     if (w) w->close();
-  if (log && log->error() != 0) throw std::runtime_error(fmt::format("{}: {}", a.block_log, strerror(log->error())));
+  if (log && log->error() != 0)
+    throw std::runtime_error(fmt::format("{}: {}", a.block_log, strerror(log->error())));
   for (const auto& warning : driver.engine().take_warnings()) fmt::print(stderr, "warning: {}\n", warning);
-  if (a.json) fmt::print("{}\n", statistics(driver).dump(2));
-  else if (a.stats) print_text(statistics(driver));
+  if (a.json)
+    fmt::print("{}\n", statistics(driver).dump(2));
+  else if (a.stats)
+    print_text(statistics(driver));
   return 0;
 }
 
@@ -170,9 +180,11 @@ int run_replay(int argc, char** argv) {
       return 0;
     }
     if (a.config.empty()) throw po::error("--config FILE is missing");
-    if (a.inside.empty() && a.outside.empty()) throw po::error("nothing to replay: name --inside or --outside, or both");
+    if (a.inside.empty() && a.outside.empty())
+      throw po::error("nothing to replay: name --inside or --outside, or both");
     if (a.seed == 0) throw po::error("--seed must not be 0");
-    if (a.workers > dataplane::kMaxWorkers) throw po::error(fmt::format("--workers is at most {}", dataplane::kMaxWorkers));
+    if (a.workers > dataplane::kMaxWorkers)
+      throw po::error(fmt::format("--workers is at most {}", dataplane::kMaxWorkers));
     if (a.until < 0) throw po::error("--until must not be negative");
   } catch (const po::error& e) {
     fmt::print(stderr, "culvert replay: {}; try 'culvert replay --help'\n", e.what());

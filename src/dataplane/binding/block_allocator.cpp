@@ -5,7 +5,9 @@
 namespace culvert::dataplane {
 
 BlockAllocator::BlockAllocator(Pool& pool, WorkerId self)
-    : pool_(pool), self_(self), addresses_(pool.addresses(), Address{kEnd, kEnd, kNoBlock, kNoBlock, 0, false}),
+    : pool_(pool),
+      self_(self),
+      addresses_(pool.addresses(), Address{kEnd, kEnd, kNoBlock, kNoBlock, 0, false}),
       heads_(pool.sets() + 1, kEnd) {
   for (uint32_t a = 0; a < pool.addresses(); a++) {
     for (uint32_t s = 0; s < pool.sets(); s++) {
@@ -31,11 +33,14 @@ void BlockAllocator::link(uint32_t a) {
 void BlockAllocator::unlink(uint32_t a) {
   Address& e = addresses_[a];
   if (e.next != kEnd) addresses_[e.next].previous = e.previous;
-  if (e.previous != kEnd) addresses_[e.previous].next = e.next;
-  else heads_[e.free] = e.next;
+  if (e.previous != kEnd)
+    addresses_[e.previous].next = e.next;
+  else
+    heads_[e.free] = e.next;
 }
 
-/// Lowers the mark after an address moved down. It moves down by one list, so there is next to nothing to search.
+/// Lowers the mark after an address moved down. It moves down by one list, so there is next to nothing to
+/// search.
 void BlockAllocator::settle() {
   while (emptiest_ > 0 && heads_[emptiest_] == kEnd) emptiest_--;
 }
@@ -46,8 +51,10 @@ void BlockAllocator::append(BlockIndex b) {
   block.state = BlockState::free;
   block.subscriber = kNobody;
   block.next = kNoBlock;
-  if (e.free == 0) e.first = b;
-  else pool_.block(e.last).next = b;
+  if (e.free == 0)
+    e.first = b;
+  else
+    pool_.block(e.last).next = b;
   e.last = b;
   e.free++;
   count(1);
@@ -65,9 +72,7 @@ BlockIndex BlockAllocator::pop(uint32_t a) {
   return b;
 }
 
-BlockIndex BlockAllocator::take() {
-  return emptiest_ == 0 ? kNoBlock : pop(heads_[emptiest_]);
-}
+BlockIndex BlockAllocator::take() { return emptiest_ == 0 ? kNoBlock : pop(heads_[emptiest_]); }
 
 BlockIndex BlockAllocator::take_on(uint32_t address) {
   return addresses_[address].free == 0 ? kNoBlock : pop(address);

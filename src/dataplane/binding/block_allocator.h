@@ -1,9 +1,9 @@
 /// One worker's share of one pool: which of its blocks are free, and on which address the next one is taken.
 ///
-/// A new subscriber gets a block on the address with the most free blocks, so that room for the second block of
-/// everyone stays as even as can be (a subscriber's blocks are all on one address, RFC 6888 REQ-2). Addresses are
-/// kept in one list per count of free blocks, so the choice takes no search. Within an address the block that has been
-/// free longest goes first. Only the owning worker touches this object.
+/// A new subscriber gets a block on the address with the most free blocks, so that room for the second block
+/// of everyone stays as even as can be (a subscriber's blocks are all on one address, RFC 6888 REQ-2).
+/// Addresses are kept in one list per count of free blocks, so the choice takes no search. Within an address
+/// the block that has been free longest goes first. Only the owning worker touches this object.
 #pragma once
 
 #include <atomic>
@@ -34,8 +34,8 @@ class BlockAllocator {
   void give(BlockIndex b);
 
   /// Gives up entries for another worker: up to `wanted` free blocks of a split pool, or as many wholly free
-  /// addresses as make up about `wanted` blocks. What is returned is no longer this worker's: block numbers of a
-  /// split pool, address numbers otherwise.
+  /// addresses as make up about `wanted` blocks. What is returned is no longer this worker's: block numbers
+  /// of a split pool, address numbers otherwise.
   std::vector<uint32_t> surrender(uint32_t wanted);
   /// Takes in what another worker surrendered, after the owner table says so.
   void adopt(const std::vector<uint32_t>& entries);
@@ -62,8 +62,8 @@ class BlockAllocator {
   Pool& pool_;
   WorkerId self_;
   std::vector<Address> addresses_;
-  std::vector<uint32_t> heads_;  ///< by count of free blocks
-  uint32_t emptiest_ = 0;        ///< no list above this one has members
+  std::vector<uint32_t> heads_;           ///< by count of free blocks
+  uint32_t emptiest_ = 0;                 ///< no list above this one has members
   std::atomic<uint32_t> free_blocks_{0};  ///< one writer
 };
 

@@ -1,6 +1,6 @@
-/// Freed ports and blocks wait here until they may be used again (RFC 6888 REQ-8): first in, first out, since all
-/// wait equally long. A port's bit stays set in its block while it waits. When `hold-down-max` are waiting the
-/// oldest go early, as the operator asked by that limit.
+/// Freed ports and blocks wait here until they may be used again (RFC 6888 REQ-8): first in, first out, since
+/// all wait equally long. A port's bit stays set in its block while it waits. When `hold-down-max` are
+/// waiting the oldest go early, as the operator asked by that limit.
 #pragma once
 
 #include "dataplane/huge_array.h"
@@ -12,9 +12,9 @@ struct HeldItem {
   ShortTime until;
   BlockIndex block;
   uint16_t pool;
-  uint16_t offset;     ///< port within the block
+  uint16_t offset;  ///< port within the block
   PortSpace space;
-  bool whole_block;    ///< the block itself; offset and space mean nothing
+  bool whole_block;  ///< the block itself; offset and space mean nothing
 };
 static_assert(sizeof(HeldItem) <= 16);
 

@@ -37,16 +37,22 @@ void set_deltas(Mapping& m, Carriage carriage) {
 }  // namespace
 
 StatefulBinding::StatefulBinding(const BindingSetup& setup, Counters& counters)
-    : self_(setup.self), counters_(counters), log_(setup.log), random_(setup.seed),
-      mappings_(setup.mappings, setup.hash_key), sessions_(setup.sessions, derived(setup.hash_key, 1)),
-      subscribers_(setup.subscribers, derived(setup.hash_key, 2)), held_(setup.held) {}
+    : self_(setup.self),
+      counters_(counters),
+      log_(setup.log),
+      random_(setup.seed),
+      mappings_(setup.mappings, setup.hash_key),
+      sessions_(setup.sessions, derived(setup.hash_key, 1)),
+      subscribers_(setup.subscribers, derived(setup.hash_key, 2)),
+      held_(setup.held) {}
 
 Pool* StatefulBinding::pool_for(const Tables& tables, net::Ipv4Address a) const {
   Pool* const* found = tables.pool_of.find(a);
   return found == nullptr ? nullptr : *found;
 }
 
-// --- making a mapping -------------------------------------------------------------------------------------------
+// --- making a mapping
+// -------------------------------------------------------------------------------------------
 
 StatefulBinding::Outcome StatefulBinding::create(const Tables& tables, const SubscriberRule& rule,
                                                  const InternalKey& key, Millis now) {
@@ -113,8 +119,8 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
   return mapping;
 }
 
-MappingId StatefulBinding::add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id,
-                                      Millis now) {
+MappingId StatefulBinding::add_record(const InternalKey& internal, const ExternalKey& external,
+                                      SubscriberId id, Millis now) {
   MappingId mapping = mappings_.create(internal, external);
   if (mapping == kNoMapping) return kNoMapping;
   Subscriber& s = subscribers_[id];
@@ -140,8 +146,10 @@ bool StatefulBinding::rate_allows(const InstanceView& policy, Subscriber& s, Mil
   return s.tokens >= 1000;
 }
 
-std::variant<StatefulBinding::Port, DropReason> StatefulBinding::choose_port(const Tables& tables, SubscriberId id,
-                                                                             const InternalKey& key, Millis now) {
+std::variant<StatefulBinding::Port, DropReason> StatefulBinding::choose_port(const Tables& tables,
+                                                                             SubscriberId id,
+                                                                             const InternalKey& key,
+                                                                             Millis now) {
   const Subscriber& s = subscribers_[id];
   const PortSpace space = port_space(key.protocol);
   // RFC 4787 REQ-4: parity is kept where a port of that parity is left; worth a look, not worth a block.
@@ -174,7 +182,8 @@ bool StatefulBinding::find_port(Pool& pool, BlockIndex b, PortSpace space, int p
   if (pool.block(b).taken[static_cast<size_t>(space)] == size) return false;
   const uint64_t* bits = pool.bitmap(b, space);
   uint64_t allowed = ~uint64_t{0};
-  if (parity >= 0) allowed = ((parity ^ (pool.first_port(b) & 1)) != 0) ? 0xaaaaaaaaaaaaaaaa : 0x5555555555555555;
+  if (parity >= 0)
+    allowed = ((parity ^ (pool.first_port(b) & 1)) != 0) ? 0xaaaaaaaaaaaaaaaa : 0x5555555555555555;
   const unsigned start = random_.below(size), words = pool.bitmap_words();
   // The word of the random point comes twice: first from there upwards, in the end from its bottom.
   for (unsigned i = 0; i <= words; i++) {
@@ -189,7 +198,8 @@ bool StatefulBinding::find_port(Pool& pool, BlockIndex b, PortSpace space, int p
   return false;
 }
 
-std::variant<StatefulBinding::Port, DropReason> StatefulBinding::grow(const Tables& tables, SubscriberId id, Millis now) {
+std::variant<StatefulBinding::Port, DropReason> StatefulBinding::grow(const Tables& tables, SubscriberId id,
+                                                                      Millis now) {
   Subscriber& s = subscribers_[id];
   const InstanceView& policy = tables.instances[s.key.instance];
   if (!policy.configured) return DropReason::draining;
@@ -256,22 +266,33 @@ bool StatefulBinding::record(const Tables& tables, logging::EventKind kind, logg
   return log_->push(e);
 }
 
-// --- the life of a mapping --------------------------------------------------------------------------------------
+// --- the life of a mapping
+// --------------------------------------------------------------------------------------
 
-void StatefulBinding::start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires, Millis now) const {
+void StatefulBinding::start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires,
+                                  Millis now) const {
   switch (timer) {
-    case TcpTimer::keep: return;
-    case TcpTimer::trans_open: *expires = ShortTime(now + policy.tcp_trans_open); return;
-    case TcpTimer::trans_close: *expires = ShortTime(now + policy.tcp_trans_close); return;
-    case TcpTimer::idle: *expires = ShortTime(now + policy.tcp_idle); return;
-    case TcpTimer::in_syn: *expires = ShortTime(now + policy.tcp_in_syn); return;
+    case TcpTimer::keep:
+      return;
+    case TcpTimer::trans_open:
+      *expires = ShortTime(now + policy.tcp_trans_open);
+      return;
+    case TcpTimer::trans_close:
+      *expires = ShortTime(now + policy.tcp_trans_close);
+      return;
+    case TcpTimer::idle:
+      *expires = ShortTime(now + policy.tcp_idle);
+      return;
+    case TcpTimer::in_syn:
+      *expires = ShortTime(now + policy.tcp_in_syn);
+      return;
   }
 }
 
 std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const InstanceView& policy, MappingId id,
                                                                     Direction direction,
-                                                                    const RemoteEndpoint& remote, uint8_t flags,
-                                                                    Millis now) {
+                                                                    const RemoteEndpoint& remote,
+                                                                    uint8_t flags, Millis now) {
   Mapping& m = mappings_[id];
   if (m.first_state != SessionState::none && m.first_remote() == remote) {
     TcpStep step = tcp_step(m.first_state, direction, flags);
@@ -306,10 +327,12 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   return {};
 }
 
-/// Under adf a remote address is found by one lookup, not by walking the mapping's sessions: it has an entry of its
-/// own, under port 0.
-std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const InstanceView& policy, MappingId id,
-                                                                        const RemoteEndpoint& remote, Millis now) {
+/// Under adf a remote address is found by one lookup, not by walking the mapping's sessions: it has an entry
+/// of its own, under port 0.
+std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const InstanceView& policy,
+                                                                        MappingId id,
+                                                                        const RemoteEndpoint& remote,
+                                                                        Millis now) {
   const RemoteEndpoint address{remote.address, net::Be16()};
   SessionId entry = sessions_.find(id, address);
   if (entry == kNoSession) {
@@ -322,10 +345,12 @@ std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const In
 }
 
 /// RFC 4787 §5: address-dependent filtering looks at the remote address, edf at its port too.
-bool StatefulBinding::filter_allows(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote) const {
+bool StatefulBinding::filter_allows(const InstanceView& policy, MappingId id,
+                                    const RemoteEndpoint& remote) const {
   const Mapping& m = mappings_[id];
   switch (policy.filtering) {
-    case config::Filtering::eif: return true;
+    case config::Filtering::eif:
+      return true;
     case config::Filtering::adf:
       return (m.first_state != SessionState::none && m.first_remote_address == remote.address) ||
              (m.extra_sessions != 0 && sessions_.find(id, {remote.address, net::Be16()}) != kNoSession);
@@ -336,12 +361,14 @@ bool StatefulBinding::filter_allows(const InstanceView& policy, MappingId id, co
   return false;
 }
 
-std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const InstanceView& policy, MappingId id,
-                                                                         Direction direction,
-                                                                         const RemoteEndpoint& remote, Millis now) {
+std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const InstanceView& policy,
+                                                                         MappingId id, Direction direction,
+                                                                         const RemoteEndpoint& remote,
+                                                                         Millis now) {
   Mapping& m = mappings_[id];
   RemoteEndpoint r = remote;
-  if (policy.filtering == config::Filtering::adf || m.internal.protocol == Protocol::icmp) r.port = net::Be16();
+  if (policy.filtering == config::Filtering::adf || m.internal.protocol == Protocol::icmp)
+    r.port = net::Be16();
   const bool is_first = m.first_state != SessionState::none && m.first_remote() == r;
   SessionId session = is_first || m.extra_sessions == 0 ? kNoSession : sessions_.find(id, r);
   if (!is_first && session == kNoSession) {
@@ -361,10 +388,12 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const I
 }
 
 std::variant<SessionId, DropReason> StatefulBinding::add_session(const InstanceView& policy, MappingId id,
-                                                                 const RemoteEndpoint& remote, SessionState state) {
+                                                                 const RemoteEndpoint& remote,
+                                                                 SessionState state) {
   Mapping& m = mappings_[id];
   Subscriber& s = subscribers_[m.subscriber];
-  if (policy.limits.sessions != 0 && s.sessions >= policy.limits.sessions) return DropReason::subscriber_sessions;
+  if (policy.limits.sessions != 0 && s.sessions >= policy.limits.sessions)
+    return DropReason::subscriber_sessions;
   SessionId session = sessions_.create(id, m, remote, state);
   if (session == kNoSession) return DropReason::session_table_full;
   s.sessions++;
@@ -412,7 +441,8 @@ bool StatefulBinding::outlive(const Tables& tables, MappingId id, Millis now) {
   return false;
 }
 
-// --- ends -------------------------------------------------------------------------------------------------------
+// --- ends
+// -------------------------------------------------------------------------------------------------------
 
 void StatefulBinding::end_mapping(const Tables& tables, MappingId id, bool hold, Millis now) {
   Mapping& m = mappings_[id];
@@ -438,13 +468,15 @@ void StatefulBinding::end_mapping(const Tables& tables, MappingId id, bool hold,
   forget_if_unused(who);
 }
 
-void StatefulBinding::release_port(const Tables& tables, Pool& pool, BlockIndex b, uint16_t offset, PortSpace space,
-                                   bool hold, Millis now) {
+void StatefulBinding::release_port(const Tables& tables, Pool& pool, BlockIndex b, uint16_t offset,
+                                   PortSpace space, bool hold, Millis now) {
   Block& block = pool.block(b);
   block.used[static_cast<size_t>(space)]--;
   HeldItem item{ShortTime(now + tables.hold_ms), b, pool.slot(), offset, space, false};
-  if (hold && tables.hold_ms != 0) push_held(tables, item);
-  else release_held(tables, item);
+  if (hold && tables.hold_ms != 0)
+    push_held(tables, item);
+  else
+    release_held(tables, item);
   if (block.mappings() == 0) {
     const InstanceView& policy = tables.instances[pool.instance()];
     link_idle(pool, b, ShortTime(now + policy.port_set));
@@ -469,8 +501,8 @@ void StatefulBinding::release_held(const Tables& tables, const HeldItem& item) {
   pool.block(item.block).taken[static_cast<size_t>(item.space)]--;
 }
 
-bool StatefulBinding::release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason,
-                                    Millis now) {
+bool StatefulBinding::release_block(const Tables& tables, Pool& pool, BlockIndex b,
+                                    logging::EventReason reason, Millis now) {
   Block& block = pool.block(b);
   const SubscriberId who = block.subscriber;
   Subscriber& s = subscribers_[who];
@@ -517,22 +549,29 @@ void StatefulBinding::link_idle(Pool& pool, BlockIndex b, ShortTime until) {
   block.idle_until = until;
   block.next = kNoBlock;
   block.previous = list.last;
-  if (list.last == kNoBlock) list.first = b;
-  else pool.block(list.last).next = b;
+  if (list.last == kNoBlock)
+    list.first = b;
+  else
+    pool.block(list.last).next = b;
   list.last = b;
 }
 
 void StatefulBinding::unlink_idle(Pool& pool, BlockIndex b) {
   IdleList& list = idle_[pool.slot()];
   Block& block = pool.block(b);
-  if (block.previous == kNoBlock) list.first = block.next;
-  else pool.block(block.previous).next = block.next;
-  if (block.next == kNoBlock) list.last = block.previous;
-  else pool.block(block.next).previous = block.previous;
+  if (block.previous == kNoBlock)
+    list.first = block.next;
+  else
+    pool.block(block.previous).next = block.next;
+  if (block.next == kNoBlock)
+    list.last = block.previous;
+  else
+    pool.block(block.next).previous = block.previous;
   block.idle = false;
 }
 
-// --- sweeping ---------------------------------------------------------------------------------------------------
+// --- sweeping
+// ---------------------------------------------------------------------------------------------------
 
 void StatefulBinding::sweep(const Tables& tables, Millis now) {
   if (now <= swept_) return;
@@ -544,7 +583,8 @@ void StatefulBinding::sweep(const Tables& tables, Millis now) {
     release_held(tables, held_.pop());
   // A full round in 0.8 s, however long ago the last call was.
   auto share = [&](uint32_t size) {
-    return static_cast<uint32_t>(std::min<uint64_t>(size, (size * std::min<uint64_t>(elapsed, 800) + 799) / 800));
+    return static_cast<uint32_t>(
+        std::min<uint64_t>(size, (size * std::min<uint64_t>(elapsed, 800) + 799) / 800));
   };
   sweep_mappings(tables, share(mappings_.high_water()), now);
   sweep_sessions(share(sessions_.high_water()), now);
@@ -564,7 +604,8 @@ void StatefulBinding::sweep_mappings(const Tables& tables, uint32_t count, Milli
         continue;
       }
     }
-    if (m.expires.passed(now) && (!m.is_static || m.first_state != SessionState::none)) outlive(tables, id, now);
+    if (m.expires.passed(now) && (!m.is_static || m.first_state != SessionState::none))
+      outlive(tables, id, now);
   }
 }
 
@@ -584,8 +625,8 @@ void StatefulBinding::sweep_idle_blocks(const Tables& tables, Millis now) {
     const bool leaving = pool.draining;
     const auto reason = leaving ? logging::EventReason::pool_removed : logging::EventReason::idle;
     const auto longest = static_cast<int32_t>(tables.instances[pool.instance()].port_set);
-    // A few at a time: the end of a pool must not hold up packets. Releases can wait, allocations cannot: half of
-    // the ring is theirs.
+    // A few at a time: the end of a pool must not hold up packets. Releases can wait, allocations cannot:
+    // half of the ring is theirs.
     for (unsigned n = 0; n < kReleasesAtOnce && idle_[slot].first != kNoBlock; n++) {
       const BlockIndex b = idle_[slot].first;
       const ShortTime until = pool.block(b).idle_until;
@@ -596,7 +637,8 @@ void StatefulBinding::sweep_idle_blocks(const Tables& tables, Millis now) {
   }
 }
 
-// --- what the control core asks ---------------------------------------------------------------------------------
+// --- what the control core asks
+// ---------------------------------------------------------------------------------
 
 void StatefulBinding::clear_mapping(const Tables& tables, MappingId id, Millis now) {
   if (mappings_[id].in_use && !mappings_[id].is_static) end_mapping(tables, id, true, now);
@@ -609,7 +651,8 @@ void StatefulBinding::clear_subscriber(const Tables& tables, SubscriberId id, Mi
     const BlockIndex b = s.first_block;
     for (Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::icmp}) {
       for (unsigned offset = 0; offset < pool.ports().set_size; offset++) {
-        ExternalKey key{pool.address_of(b), net::Be16(static_cast<uint16_t>(pool.first_port(b) + offset)), protocol};
+        ExternalKey key{pool.address_of(b), net::Be16(static_cast<uint16_t>(pool.first_port(b) + offset)),
+                        protocol};
         MappingId m = mappings_.find(key);
         if (m != kNoMapping) end_mapping(tables, m, true, now);
       }
@@ -632,7 +675,8 @@ void StatefulBinding::detach(uint16_t slot) {
   idle_[slot] = IdleList{};
 }
 
-StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const StaticEntry& entry, Millis now) {
+StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const StaticEntry& entry,
+                                                     Millis now) {
   MappingId old = mappings_.find(entry.internal);
   if (old != kNoMapping) {
     if (mappings_[old].is_static && mappings_[old].matches(entry.external)) return old;
@@ -672,7 +716,8 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
 
 bool StatefulBinding::remove_static(const Tables& tables, const StaticEntry& entry, Millis now) {
   const MappingId id = mappings_.find(entry.external);
-  if (id == kNoMapping || !mappings_[id].is_static || !(mappings_[id].internal == entry.internal)) return true;
+  if (id == kNoMapping || !mappings_[id].is_static || !(mappings_[id].internal == entry.internal))
+    return true;
   const uint16_t port = entry.external.port.value();
   if (!record(tables, logging::EventKind::block_released, logging::EventReason::static_mapping,
               subscribers_[mappings_[id].subscriber], entry.external.address, port, port, 1, now,
@@ -687,9 +732,10 @@ void StatefulBinding::expel(const Tables& tables, SubscriberId from, SubscriberI
     const Subscriber& s = subscribers_[id];
     if (!s.in_use || !tables.instances[s.key.instance].configured) continue;  // a removed instance's drain
     const SubscriberRule* rule = tables.rule_for(tables.instances[s.key.instance].carriage, s.key.prefix);
-    const bool same = rule != nullptr && rule->instance == s.key.instance &&
-                      rule->mask + (tables.instances[rule->instance].carriage == Carriage::nat44 ? 96 : 0) == s.mask &&
-                      tables.steering.worker_of(s.key) == self_;
+    const bool same =
+        rule != nullptr && rule->instance == s.key.instance &&
+        rule->mask + (tables.instances[rule->instance].carriage == Carriage::nat44 ? 96 : 0) == s.mask &&
+        tables.steering.worker_of(s.key) == self_;
     if (!same) clear_subscriber(tables, id, now);
   }
 }

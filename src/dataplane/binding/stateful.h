@@ -1,11 +1,11 @@
-/// The stateful binding: which external endpoint a subscriber's internal endpoint has, one engine for NAT44, DS-Lite
-/// and NAT64. It owns all NAT state of one worker and knows nothing of packets' bytes, only of keys, flags and
-/// time; the worker (worker.h) parses and rewrites.
+/// The stateful binding: which external endpoint a subscriber's internal endpoint has, one engine for NAT44,
+/// DS-Lite and NAT64. It owns all NAT state of one worker and knows nothing of packets' bytes, only of keys,
+/// flags and time; the worker (worker.h) parses and rewrites.
 ///
-/// The life of a mapping: create() finds or makes the subscriber, a port in one of his blocks (a block is put on
-/// record before it is used, promise 1) and a record; track() moves its TCP state or filter entries and its timer
-/// with every packet; sweep() ends it, frees the port through the hold-down queue and the block after
-/// port-set-timeout. Nothing is ever evicted (RFC 6888 REQ-11).
+/// The life of a mapping: create() finds or makes the subscriber, a port in one of his blocks (a block is put
+/// on record before it is used, promise 1) and a record; track() moves its TCP state or filter entries and
+/// its timer with every packet; sweep() ends it, frees the port through the hold-down queue and the block
+/// after port-set-timeout. Nothing is ever evicted (RFC 6888 REQ-11).
 ///
 /// Belongs to one worker thread; no locks.
 #pragma once
@@ -50,36 +50,41 @@ class StatefulBinding {
   /// A mapping for this internal endpoint, which has none yet. The subscriber is known to be this worker's.
   Outcome create(const Tables& tables, const SubscriberRule& rule, const InternalKey& key, Millis now);
 
-  /// A mapping that has passed its time but was not swept yet counts as gone: it is ended here and false returned.
+  /// A mapping that has passed its time but was not swept yet counts as gone: it is ended here and false
+  /// returned.
   bool alive(const Tables& tables, MappingId id, Millis now) {
     const Mapping& m = mappings_[id];
-    if (!m.expires.passed(now) || m.is_static) [[likely]] return true;
+    if (!m.expires.passed(now) || m.is_static) [[likely]]
+      return true;
     return outlive(tables, id, now);
   }
 
-  /// A packet of this mapping is about to go through: moves state and timers. Returns why it must not instead.
-  /// The common cases — UDP and ICMP under eif, TCP within its established first session — stay inline.
+  /// A packet of this mapping is about to go through: moves state and timers. Returns why it must not
+  /// instead. The common cases — UDP and ICMP under eif, TCP within its established first session — stay
+  /// inline.
   template <Direction kDirection>
-  std::variant<std::monostate, DropReason> track(const Tables& tables, MappingId id, const RemoteEndpoint& remote,
-                                                 uint8_t tcp_flags, Millis now) {
+  std::variant<std::monostate, DropReason> track(const Tables& tables, MappingId id,
+                                                 const RemoteEndpoint& remote, uint8_t tcp_flags,
+                                                 Millis now) {
     Mapping& m = mappings_[id];
     const InstanceView& policy = tables.instances[m.instance];
     if (m.internal.protocol == Protocol::tcp) {
       constexpr uint8_t kTurns = net::TcpHeader::kSyn | net::TcpHeader::kFin | net::TcpHeader::kRst;
-      if (m.first_state == SessionState::established && (tcp_flags & kTurns) == 0 && m.first_remote() == remote)
-          [[likely]] {
+      if (m.first_state == SessionState::established && (tcp_flags & kTurns) == 0 &&
+          m.first_remote() == remote) [[likely]] {
         refresh(m, policy.tcp_idle, now);
         return {};
       }
       return track_tcp(policy, id, kDirection, remote, tcp_flags, now);
     }
-    if (policy.filtering != config::Filtering::eif) return track_filtered(policy, id, kDirection, remote, now);
+    if (policy.filtering != config::Filtering::eif)
+      return track_filtered(policy, id, kDirection, remote, now);
     refresh_datagram(m, policy, kDirection, now);
     return {};
   }
 
-  /// Ends what has timed out: looks at as many records as keep a full round under a second, hands back ports and
-  /// blocks whose hold-down or port-set-timeout is over. Call it at least every few milliseconds.
+  /// Ends what has timed out: looks at as many records as keep a full round under a second, hands back ports
+  /// and blocks whose hold-down or port-set-timeout is over. Call it at least every few milliseconds.
   void sweep(const Tables& tables, Millis now);
 
   /// Ends mappings now, as `culvert clear` asks. `whole_subscriber` also gives his blocks back.
@@ -89,7 +94,9 @@ class StatefulBinding {
   /// Pools come and go with the configuration. detach() needs a pool without live and held blocks.
   void attach(std::unique_ptr<BlockAllocator> allocator);
   void detach(uint16_t slot);
-  BlockAllocator* allocator(uint16_t slot) { return slot < allocators_.size() ? allocators_[slot].get() : nullptr; }
+  BlockAllocator* allocator(uint16_t slot) {
+    return slot < allocators_.size() ? allocators_[slot].get() : nullptr;
+  }
 
   /// Free blocks of a pool. Any thread may ask, but not while the pool is being attached or detached.
   uint32_t free_blocks(uint16_t slot) const {
@@ -101,8 +108,8 @@ class StatefulBinding {
   Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now);
   /// Ends a static mapping. False when the log ring is full: it lives on, to be tried again.
   bool remove_static(const Tables& tables, const StaticEntry& entry, Millis now);
-  /// Of the subscribers numbered [from, to): ends those whom a changed configuration knows no longer, knows as
-  /// somebody else, or gives to another worker. Their flows begin anew there.
+  /// Of the subscribers numbered [from, to): ends those whom a changed configuration knows no longer, knows
+  /// as somebody else, or gives to another worker. Their flows begin anew there.
   void expel(const Tables& tables, SubscriberId from, SubscriberId to, Millis now);
 
   /// Bytes taken for tables.
@@ -115,7 +122,8 @@ class StatefulBinding {
     uint16_t offset;
   };
 
-  /// Timers are refreshed with a grain of a second, so that a busy mapping's line is not written by every packet.
+  /// Timers are refreshed with a grain of a second, so that a busy mapping's line is not written by every
+  /// packet.
   static void refresh(Mapping& m, uint32_t timeout, Millis now) {
     if (static_cast<uint32_t>(m.expires.from(now)) + 1000 <= timeout || m.expires.passed(now))
       m.expires = ShortTime(now + timeout);
@@ -127,8 +135,9 @@ class StatefulBinding {
 
   bool outlive(const Tables& tables, MappingId id, Millis now);
   void start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires, Millis now) const;
-  std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id, Direction direction,
-                                                     const RemoteEndpoint& remote, uint8_t flags, Millis now);
+  std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id,
+                                                     Direction direction, const RemoteEndpoint& remote,
+                                                     uint8_t flags, Millis now);
   std::variant<std::monostate, DropReason> track_filtered(const InstanceView& policy, MappingId id,
                                                           Direction direction, const RemoteEndpoint& remote,
                                                           Millis now);
@@ -142,8 +151,8 @@ class StatefulBinding {
 
   std::variant<SubscriberId, DropReason> find_or_add(const SubscriberKey& key, uint8_t mask,
                                                      const InstanceView& policy, Millis now);
-  Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id, const InternalKey& key,
-                     Millis now);
+  Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id,
+                     const InternalKey& key, Millis now);
   MappingId add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id, Millis now);
   std::variant<Port, DropReason> choose_port(const Tables& tables, SubscriberId id, const InternalKey& key,
                                              Millis now);
@@ -155,8 +164,8 @@ class StatefulBinding {
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
   void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
-  void release_port(const Tables& tables, Pool& pool, BlockIndex b, uint16_t offset, PortSpace space, bool hold,
-                    Millis now);
+  void release_port(const Tables& tables, Pool& pool, BlockIndex b, uint16_t offset, PortSpace space,
+                    bool hold, Millis now);
   void push_held(const Tables& tables, const HeldItem& item);
   void release_held(const Tables& tables, const HeldItem& item);
   bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);

@@ -14,8 +14,10 @@ SubscriberId SubscriberTable::create(const SubscriberKey& k, uint8_t mask) {
   if (!recycled && fresh_ == records_.size()) return kNoSubscriber;
   SubscriberId id = recycled ? free_ : fresh_;
   if (!index_.insert(k.hash(key_), id)) return kNoSubscriber;
-  if (recycled) free_ = records_[id].next_free;
-  else fresh_++;
+  if (recycled)
+    free_ = records_[id].next_free;
+  else
+    fresh_++;
   records_[id] = Subscriber{};
   records_[id].key = k;
   records_[id].mask = mask;

@@ -1,5 +1,5 @@
-/// Subscribers of one worker: who they are, which blocks they hold, how much of their limits they use (RFC 6888
-/// REQ-4). A record exists while the subscriber has a block or a mapping. Belongs to one worker.
+/// Subscribers of one worker: who they are, which blocks they hold, how much of their limits they use (RFC
+/// 6888 REQ-4). A record exists while the subscriber has a block or a mapping. Belongs to one worker.
 #pragma once
 
 #include "dataplane/huge_array.h"
@@ -30,27 +30,28 @@ struct SubscriberKey {
 
 struct alignas(64) Subscriber {
   SubscriberKey key;
-  uint8_t mask;              ///< length of key.prefix (an IPv4 mask counts from 96)
+  uint8_t mask;  ///< length of key.prefix (an IPv4 mask counts from 96)
   bool in_use;
   uint8_t block_count;
-  uint16_t pool;             ///< slot; meaningful while paired
-  bool paired;               ///< an external address was chosen: `pool`, `address` (RFC 6888 REQ-2)
-  uint32_t address;          ///< number in the pool
-  BlockIndex first_block;    ///< chain through Block::next_of_subscriber; blocks of a drained pool may be in it
-  uint16_t first_pool;       ///< pool of first_block
+  uint16_t pool;           ///< slot; meaningful while paired
+  bool paired;             ///< an external address was chosen: `pool`, `address` (RFC 6888 REQ-2)
+  uint32_t address;        ///< number in the pool
+  BlockIndex first_block;  ///< chain through Block::next_of_subscriber; blocks of a drained pool may be in it
+  uint16_t first_pool;     ///< pool of first_block
   uint32_t mappings;
-  uint32_t sessions;         ///< extra sessions
+  uint32_t sessions;            ///< extra sessions
   uint16_t ports[kPortSpaces];  ///< external ports in use
   uint16_t static_mappings;
-  uint32_t tokens;           ///< new mappings left, in 1/1000
-  ShortTime refilled;        ///< when tokens were last filled up
+  uint32_t tokens;     ///< new mappings left, in 1/1000
+  ShortTime refilled;  ///< when tokens were last filled up
   SubscriberId next_free;
 };
 static_assert(sizeof(Subscriber) == 64);
 
 class SubscriberTable {
  public:
-  SubscriberTable(uint32_t capacity, const net::HashKey& key) : key_(key), records_(capacity), index_(capacity) {}
+  SubscriberTable(uint32_t capacity, const net::HashKey& key)
+      : key_(key), records_(capacity), index_(capacity) {}
 
   Subscriber& operator[](SubscriberId id) { return records_[id]; }
   const Subscriber& operator[](SubscriberId id) const { return records_[id]; }

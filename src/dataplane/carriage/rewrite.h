@@ -1,12 +1,13 @@
-/// Rewriting a packet for its mapping, per carriage and direction. Every function is called with all lengths checked
-/// and the verdict passed; none can fail but the one that needs headroom. Checksums move by the differences kept in
-/// the mapping (RFC 1624); nothing is computed anew but a UDP checksum that IPv6 demands and IPv4 did not have.
+/// Rewriting a packet for its mapping, per carriage and direction. Every function is called with all lengths
+/// checked and the verdict passed; none can fail but the one that needs headroom. Checksums move by the
+/// differences kept in the mapping (RFC 1624); nothing is computed anew but a UDP checksum that IPv6 demands
+/// and IPv4 did not have.
 ///
-/// | carriage | outbound                                   | inbound                                          |
+/// | carriage | outbound                                   | inbound |
 /// |----------|--------------------------------------------|--------------------------------------------------|
-/// | native   | source := external                         | destination := internal                          |
-/// | softwire | outer header off, then as native           | as native, then outer header on (RFC 2473)       |
-/// | nat64    | IPv6 header becomes IPv4 (RFC 7915 §5)     | IPv4 header becomes IPv6 (RFC 7915 §4)           |
+/// | native   | source := external                         | destination := internal | | softwire | outer
+/// header off, then as native           | as native, then outer header on (RFC 2473)       | | nat64    |
+/// IPv6 header becomes IPv4 (RFC 7915 §5)     | IPv4 header becomes IPv6 (RFC 7915 §4)           |
 #pragma once
 
 #include "dataplane/packet.h"
@@ -25,8 +26,8 @@ inline void take_hop(net::Ipv4Header& ip, uint16_t address_delta) {
   ip.checksum = net::apply_delta(ip.checksum, net::Sum(uint64_t{kTtlDelta} + address_delta).folded());
 }
 
-/// Changes one port (or ICMP identifier) and the transport checksum. A UDP checksum of zero stays zero: over IPv4
-/// it means there is none (RFC 768).
+/// Changes one port (or ICMP identifier) and the transport checksum. A UDP checksum of zero stays zero: over
+/// IPv4 it means there is none (RFC 768).
 template <Direction kDirection>
 void rewrite_transport(Packet& p, Protocol protocol, net::Be16 port, uint16_t delta) {
   switch (protocol) {
@@ -55,14 +56,15 @@ inline void ipv4_out(Packet& p, const Mapping& m) {
 inline void ipv4_in(Packet& p, const Mapping& m) {
   p.ip4->destination = m.internal.ipv4;
   take_hop(*p.ip4, net::inverse_delta(m.address_delta));
-  rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, net::inverse_delta(m.transport_delta));
+  rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port,
+                                        net::inverse_delta(m.transport_delta));
 }
 
 /// ECN codepoints (RFC 3168 §5).
 inline constexpr uint8_t kEcnMask = 3, kCongestion = 3;
 
-/// Takes the outer header off, and what may lie behind the inner packet. The inner packet keeps its DSCP (RFC 2983
-/// §3.1, pipe), but congestion that the access network marked is not forgotten (RFC 6040 §4.2).
+/// Takes the outer header off, and what may lie behind the inner packet. The inner packet keeps its DSCP (RFC
+/// 2983 §3.1, pipe), but congestion that the access network marked is not forgotten (RFC 6040 §4.2).
 inline void decapsulate(Packet& p) {
   if ((p.ip6->traffic_class() & kEcnMask) == kCongestion && (p.ip4->tos & kEcnMask) != kCongestion) {
     const uint16_t old = net::Be16(p.ip4->tos).raw();
@@ -75,8 +77,8 @@ inline void decapsulate(Packet& p) {
   p.ip6 = nullptr;
 }
 
-/// Puts an IPv6 header before an IPv4 packet (RFC 2473 §3.1): traffic class from the inner packet, no flow label.
-/// False when there is no room.
+/// Puts an IPv6 header before an IPv4 packet (RFC 2473 §3.1): traffic class from the inner packet, no flow
+/// label. False when there is no room.
 inline bool encapsulate(rte_mbuf* m, const net::Ipv6Address& from, const net::Ipv6Address& to) {
   const auto* inner = reinterpret_cast<const net::Ipv4Header*>(bytes_of(m));
   const uint8_t traffic_class = inner->tos;
@@ -92,8 +94,8 @@ inline bool encapsulate(rte_mbuf* m, const net::Ipv6Address& from, const net::Ip
   return true;
 }
 
-/// An IPv4 header in front of a transport header, replacing whatever IPv6 headers stand there (RFC 7915 §5.1).
-/// `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes.
+/// An IPv4 header in front of a transport header, replacing whatever IPv6 headers stand there (RFC 7915
+/// §5.1). `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes.
 inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
   const net::Ipv6Header v6 = *p.ip6;
   net::Sum delta(m.transport_delta);

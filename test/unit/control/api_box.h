@@ -1,5 +1,6 @@
-/// A box without devices for the tests of the operator's interface: a real Engine with worker threads that poll, the
-/// real Api over it, and a client that asks through the socket while the test's thread turns the event loop.
+/// A box without devices for the tests of the operator's interface: a real Engine with worker threads that
+/// poll, the real Api over it, and a client that asks through the socket while the test's thread turns the
+/// event loop.
 #pragma once
 
 #include <sys/socket.h>
@@ -31,7 +32,8 @@ class Box {
 
   explicit Box(unsigned workers = 1, uint32_t mappings = 100'000) {
     auto loaded = config::load_text(kYaml, "box.yaml");
-    if (const auto* problems = std::get_if<config::Problems>(&loaded)) throw std::runtime_error(problems->front().text());
+    if (const auto* problems = std::get_if<config::Problems>(&loaded))
+      throw std::runtime_error(problems->front().text());
     config_ = std::get<config::Config>(loaded);
     config_.workers = static_cast<uint16_t>(workers);
     config_.capacity.mappings = mappings;
@@ -41,7 +43,8 @@ class Box {
     options.seed = 1;
     options.ring_files = false;
     options.event_ring_size = 1u << 18;
-    engine_ = std::make_unique<control::Engine>(config_, std::vector<control::InterfaceFacts>(2), options, kStart);
+    engine_ =
+        std::make_unique<control::Engine>(config_, std::vector<control::InterfaceFacts>(2), options, kStart);
     engine_->pump = [] { usleep(50); };
   }
   ~Box() {
@@ -56,7 +59,8 @@ class Box {
       for (unsigned j = 0; j < each; j++) map(carriage, i, static_cast<uint16_t>(10'000 + j));
     }
   }
-  void map(config::Carriage carriage, unsigned subscriber, uint16_t port, config::Protocol p = config::Protocol::udp) {
+  void map(config::Carriage carriage, unsigned subscriber, uint16_t port,
+           config::Protocol p = config::Protocol::udp) {
     const dataplane::Tables& tables = engine_->tables();
     dataplane::InternalKey key;
     key.port = net::Be16(port);

@@ -1,11 +1,13 @@
-/// Requests on the control socket: what is understood, and that everything else is refused with a useful message.
+/// Requests on the control socket: what is understood, and that everything else is refused with a useful
+/// message.
+
+#include "control/api_request.h"
 
 #include <rapidcheck.h>
 
 #include <catch2/catch.hpp>
 
 #include "control/api_json.h"
-#include "control/api_request.h"
 #include "nlohmann/json.hpp"
 
 using namespace culvert;
@@ -48,8 +50,10 @@ TEST_CASE("a request's filters are understood in all their forms", "[control][ap
   CHECK(r.filter.instance == "homes");
   CHECK(r.limit == 7);
 
-  CHECK(good(R"({"command":"mappings","internal":"192.168.1.2"})").filter.internal_ipv4->text() == "192.168.1.2");
-  CHECK(good(R"({"command":"mappings","internal":"2001:db8::1"})").filter.internal_ipv6->text() == "2001:db8::1");
+  CHECK(good(R"({"command":"mappings","internal":"192.168.1.2"})").filter.internal_ipv4->text() ==
+        "192.168.1.2");
+  CHECK(good(R"({"command":"mappings","internal":"2001:db8::1"})").filter.internal_ipv6->text() ==
+        "2001:db8::1");
   CHECK_FALSE(good(R"({"command":"mappings","internal":"192.168.1.2"})").filter.internal_port);
   CHECK(good(R"({"command":"mappings","subscriber":"100.64.0.7"})").filter.subscriber->length == 128);
   CHECK(good(R"({"command":"mappings","subscriber":"100.64.0.0/10"})").filter.subscriber->length == 106);

@@ -8,8 +8,8 @@
 
 using namespace culvert;
 using namespace std::chrono_literals;
-using test::Box;
 using config::Carriage;
+using test::Box;
 
 TEST_CASE("nonsense is answered with an error, and the next client is served", "[control][api]") {
   Box box;
@@ -47,7 +47,8 @@ TEST_CASE("who does not read pauses his own listing only, and gets all of it lat
   box.turn(300ms);
   CHECK(box.ask({{"command", "status"}}).rows.size() == 1);
   CHECK(box.ask({{"command", "mappings"}, {"limit", 3}}).rows.size() == 3);
-  const auto all = Box::parse(box.turn_until(std::async(std::launch::async, [slow] { return Box::read_all(slow); })));
+  const auto all =
+      Box::parse(box.turn_until(std::async(std::launch::async, [slow] { return Box::read_all(slow); })));
   CHECK(all.rows.size() == 40'000);
   CHECK(all.last.value("end", false));
 }

@@ -1,4 +1,5 @@
-/// The control socket over a real engine whose workers poll in threads of their own: listings, filters, clearing.
+/// The control socket over a real engine whose workers poll in threads of their own: listings, filters,
+/// clearing.
 
 #include <fmt/format.h>
 
@@ -9,8 +10,8 @@
 #include "api_box.h"
 
 using namespace culvert;
-using test::Box;
 using config::Carriage;
+using test::Box;
 using namespace std::chrono_literals;
 
 namespace {
@@ -36,8 +37,8 @@ TEST_CASE("mappings of all workers are listed, each once", "[control][api]") {
   CHECK(all.last.at("rows") == 9000);
   CHECK(values(all, "external").size() == 9000);
   const auto& row = all.rows.front();
-  for (const char* key : {"instance", "carriage", "protocol", "subscriber", "internal", "external", "state", "age",
-                          "expires", "worker", "sessions"}) {
+  for (const char* key : {"instance", "carriage", "protocol", "subscriber", "internal", "external", "state",
+                          "age", "expires", "worker", "sessions"}) {
     CHECK(row.contains(key));
   }
   CHECK(row.at("age") == 1);
@@ -184,12 +185,14 @@ TEST_CASE("clear ends what it is told to, and says how many", "[control][api]") 
   CHECK(cleared({{"external", external}}, "clear-mappings") == 1);
   CHECK(left() == 1599);
   CHECK(cleared({{"subscriber", "100.64.0.9"}}, "clear-mappings") == 2);
-  CHECK(box.ask({{"command", "subscribers"}, {"subscriber", "100.64.0.9"}}).rows.size() == 1);  // his block is idle
+  CHECK(box.ask({{"command", "subscribers"}, {"subscriber", "100.64.0.9"}}).rows.size() ==
+        1);  // his block is idle
   CHECK(cleared({{"subscriber", "2001:db8:100:300::/56"}}, "clear-subscribers") == 1);
   CHECK(box.ask({{"command", "subscribers"}, {"subscriber", "2001:db8:100:300::/56"}}).rows.empty());
   // RFC 6888 REQ-8: what was given back is held down.
   const auto held = box.ask({{"command", "blocks"}, {"instance", "homes"}});
-  CHECK(std::count_if(held.rows.begin(), held.rows.end(), [](const auto& r) { return r.at("state") == "held"; }) == 1);
+  CHECK(std::count_if(held.rows.begin(), held.rows.end(),
+                      [](const auto& r) { return r.at("state") == "held"; }) == 1);
   CHECK(left() == 1592);
   CHECK(cleared({{"all", true}}, "clear-mappings") == 1592);
   CHECK(left() == 0);

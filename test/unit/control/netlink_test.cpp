@@ -18,7 +18,9 @@ using Catch::Matchers::Contains;
 namespace {
 
 template <typename T>
-std::string bytes(const T& value) { return {reinterpret_cast<const char*>(&value), sizeof value}; }
+std::string bytes(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
 
 std::string attribute(uint16_t type, const std::string& value) {
   rtattr a{};
@@ -70,7 +72,8 @@ TEST_CASE("neighbours of both families are read, several in a datagram", "[contr
   CHECK(heard[1].deleted);
 }
 
-TEST_CASE("messages that are cut, lie about lengths or are of another kind are left alone", "[control][netlink]") {
+TEST_CASE("messages that are cut, lie about lengths or are of another kind are left alone",
+          "[control][netlink]") {
   const std::string good = message(RTM_NEWNEIGH, AF_INET, attribute(NDA_DST, bytes(kIpv4)));
   for (size_t n = 0; n < good.size(); ++n) CHECK(parse(good.substr(0, n)).empty());
   CHECK(parse(message(RTM_NEWLINK, AF_INET, attribute(NDA_DST, bytes(kIpv4)))).empty());
@@ -85,8 +88,8 @@ TEST_CASE("messages that are cut, lie about lengths or are of another kind are l
 TEST_CASE("any bytes in a netlink datagram are safe", "[control][netlink]") {
   CHECK(rc::check("arbitrary", [](const std::string& datagram) { parse(datagram); }));
   CHECK(rc::check("a good message with one byte changed", [] {
-    std::string datagram =
-        message(RTM_NEWNEIGH, AF_INET6, attribute(NDA_DST, bytes(kIpv6)) + attribute(NDA_LLADDR, bytes(kMac)));
+    std::string datagram = message(RTM_NEWNEIGH, AF_INET6,
+                                   attribute(NDA_DST, bytes(kIpv6)) + attribute(NDA_LLADDR, bytes(kMac)));
     datagram[*rc::gen::inRange<size_t>(0, datagram.size())] = *rc::gen::arbitrary<char>();
     parse(datagram + datagram);
   }));
@@ -96,7 +99,8 @@ TEST_CASE("the kernel's refusal is told with what was asked", "[control][netlink
   test::NetworkNamespace own;
   if (!own) return;  // needs root
   Netlink netlink;
-  CHECK_THROWS_WITH(netlink.add_address(4711, kIpv4, 24), Contains("192.0.2.1/24") && Contains("No such device"));
+  CHECK_THROWS_WITH(netlink.add_address(4711, kIpv4, 24),
+                    Contains("192.0.2.1/24") && Contains("No such device"));
   CHECK_THROWS_WITH(netlink.set_link(4711, 1500, kMac), Contains("02:00:00:00:00:05"));
   CHECK_NOTHROW(netlink.link_up(1));
   CHECK_NOTHROW(netlink.add_address(1, kIpv4, 32));

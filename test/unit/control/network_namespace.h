@@ -1,5 +1,5 @@
-/// A network namespace that the test's thread is in for a while. The kernel removes it with everything in it when
-/// the thread leaves it or dies.
+/// A network namespace that the test's thread is in for a while. The kernel removes it with everything in it
+/// when the thread leaves it or dies.
 #pragma once
 
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 #include "binding_bench.h"
 
-#include <bit>
 #include <fmt/format.h>
+
+#include <bit>
 
 namespace culvert::test {
 namespace {
@@ -15,8 +16,10 @@ struct Count {
   std::array<unsigned, kPortSpaces> ports{};
 };
 
-/// Every mapping by itself: found by both ends, external endpoint unique, inside a live block of its subscriber.
-std::map<SubscriberId, Count> check_mappings(Bench& b, std::map<std::pair<Pool*, BlockIndex>, Count>* blocks) {
+/// Every mapping by itself: found by both ends, external endpoint unique, inside a live block of its
+/// subscriber.
+std::map<SubscriberId, Count> check_mappings(Bench& b,
+                                             std::map<std::pair<Pool*, BlockIndex>, Count>* blocks) {
   std::map<SubscriberId, Count> of;
   std::set<std::tuple<net::Ipv4Address, uint16_t, Protocol>> external;
   const MappingTable& table = b.binding.mappings();
@@ -28,7 +31,8 @@ std::map<SubscriberId, Count> check_mappings(Bench& b, std::map<std::pair<Pool*,
     sessions += m.extra_sessions;
     require(external.emplace(m.external_address, m.external_port.value(), m.internal.protocol).second,
             "two mappings have the same external endpoint");
-    require(table.find(m.internal) == id && table.find(m.external()) == id, "a mapping is not found by its keys");
+    require(table.find(m.internal) == id && table.find(m.external()) == id,
+            "a mapping is not found by its keys");
     require(b.binding.subscribers()[m.subscriber].in_use, "a mapping's subscriber is gone");
     Count& c = of[m.subscriber];
     c.mappings++;
@@ -63,7 +67,8 @@ void check_block(Bench& b, Pool& pool, BlockIndex at, const Count& in_block) {
   const Ledger::Range range{pool.address_of(at), pool.first_port(at), pool.last_port(at)};
   const auto holder = b.ledger.holder(range);
   if (block.state == BlockState::live) {
-    require(holder == b.binding.subscribers()[block.subscriber].key.prefix, "a live block is not on record as his");
+    require(holder == b.binding.subscribers()[block.subscriber].key.prefix,
+            "a live block is not on record as his");
     require(block.idle == (in_block.mappings == 0), "a block is idle with mappings, or not idle without");
   } else {
     require(!holder, "a block that was given back is still on record");
@@ -116,7 +121,8 @@ void check_invariants(Bench& b) {
             "a subscriber's figures are wrong");
     for (unsigned space = 0; space < kPortSpaces; space++)
       require(s.ports[space] == c.ports[space], "a subscriber's ports are miscounted");
-    require(s.block_count <= b.tables->instances[s.key.instance].max_blocks, "a subscriber has too many blocks");
+    require(s.block_count <= b.tables->instances[s.key.instance].max_blocks,
+            "a subscriber has too many blocks");
     unsigned chained = 0;
     uint16_t slot = s.first_pool;
     for (BlockIndex at = s.first_block; at != kNoBlock; chained++) {
@@ -124,13 +130,15 @@ void check_invariants(Bench& b) {
       require(pool.block(at).subscriber == id, "another's block is in a subscriber's chain");
       // RFC 6888 REQ-2, paired: all of his blocks are on one address.
       if (!pool.draining)
-        require(slot == s.pool && at / pool.sets() == s.address, "a subscriber's blocks are on several addresses");
+        require(slot == s.pool && at / pool.sets() == s.address,
+                "a subscriber's blocks are on several addresses");
       slot = pool.block(at).next_pool;
       at = pool.block(at).next_of_subscriber;
     }
     require(chained == s.block_count, "a subscriber's chain of blocks is broken");
   }
-  require(present == subscribers.size() && present == b.counters.subscribers_live.get(), "subscribers are miscounted");
+  require(present == subscribers.size() && present == b.counters.subscribers_live.get(),
+          "subscribers are miscounted");
 }
 
 void check_nothing_left(Bench& b, uint32_t free_blocks_at_start) {

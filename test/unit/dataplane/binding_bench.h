@@ -1,5 +1,5 @@
-/// A StatefulBinding on a bench: one worker, tables made from a configuration by the real Registry, a log ring that
-/// is read into a ledger after every step. No EAL, no packets.
+/// A StatefulBinding on a bench: one worker, tables made from a configuration by the real Registry, a log
+/// ring that is read into a ledger after every step. No EAL, no packets.
 #pragma once
 
 #include <algorithm>
@@ -20,8 +20,8 @@ namespace culvert::test {
 using namespace dataplane;
 
 /// One NAT44 instance: subscribers 10.0.0.0/24, one address each, and small pools.
-inline config::Config small_config(std::vector<const char*> pools = {"203.0.113.0/31"}, uint16_t set_size = 16,
-                                   uint8_t sets_per_address = 4) {
+inline config::Config small_config(std::vector<const char*> pools = {"203.0.113.0/31"},
+                                   uint16_t set_size = 16, uint8_t sets_per_address = 4) {
   config::Config c;
   c.interfaces.resize(2);
   c.interfaces[0].name = "inside";

@@ -1,6 +1,6 @@
-// The stateful binding as a state machine: random packets, waiting and clearing, against a model so plain that it
-// can be believed. After every step the model has the same mappings with the same ends, refusals have the reason
-// the model expects, and check_invariants() holds; in the end nothing is left.
+// The stateful binding as a state machine: random packets, waiting and clearing, against a model so plain
+// that it can be believed. After every step the model has the same mappings with the same ends, refusals have
+// the reason the model expects, and check_invariants() holds; in the end nothing is left.
 #include <rapidcheck.h>
 
 #include <algorithm>
@@ -43,7 +43,7 @@ class Model {
   struct Map {
     InternalKey internal;
     ExternalKey external;
-    Millis expires;  ///< datagrams; TCP while it has no session
+    Millis expires;              ///< datagrams; TCP while it has no session
     std::vector<Sess> sessions;  ///< the first one is the mapping's own
     bool closed = true;          ///< of all sessions that ended, TCP's end was seen
   };
@@ -57,7 +57,9 @@ class Model {
   };
 
   Model(const config::Config& c, uint32_t mapping_capacity, uint32_t subscriber_capacity)
-      : i_(c.instances[0]), hold_(ms(c.hold_down.timeout)), mappings_(mapping_capacity),
+      : i_(c.instances[0]),
+        hold_(ms(c.hold_down.timeout)),
+        mappings_(mapping_capacity),
         subscribers_(subscriber_capacity) {
     for (const auto& pool : i_.pools)
       for (uint32_t a = pool.first(); a <= pool.last(); a++)
@@ -91,7 +93,8 @@ class Model {
     auto& [second, used] = rate_[who];  // steps of the clock are whole seconds: the bucket is full after each
     if (second != now) used = 0;
     second = now;
-    if (i_.limits.mappings_per_second != 0 && used >= i_.limits.mappings_per_second) return DropReason::subscriber_rate;
+    if (i_.limits.mappings_per_second != 0 && used >= i_.limits.mappings_per_second)
+      return DropReason::subscriber_rate;
     if (maps.size() == mappings_) return DropReason::mapping_table_full;
     for (const Blk& b : blocks)
       if (b.state == Blk::live && b.owner == who && has_port(b, k.protocol)) return std::nullopt;
@@ -113,7 +116,8 @@ class Model {
     if (block->state == Blk::live && block->owner != who) return "somebody else's block";
     if (block->state == Blk::free) {
       for (const Blk& b : blocks)
-        if (b.state == Blk::live && b.owner == who && has_port(b, k.protocol)) return "new block though a port was free";
+        if (b.state == Blk::live && b.owner == who && has_port(b, k.protocol))
+          return "new block though a port was free";
       if (auto a = address_of(who); a && *a != e.address) return "block on another address";
     }
     // RFC 4787 REQ-4: another parity only where his blocks have no port of the right one.
@@ -126,7 +130,8 @@ class Model {
     block->state = Blk::live;
     block->owner = who;
     block->idle = false;
-    maps.push_back({k, e, now + (k.protocol == Protocol::tcp ? ms(i_.timers.tcp_trans_open) : datagram(k)), {}});
+    maps.push_back(
+        {k, e, now + (k.protocol == Protocol::tcp ? ms(i_.timers.tcp_trans_open) : datagram(k)), {}});
     if (i_.limits.mappings_per_second != 0) rate_[who].second++;
     return nullptr;
   }
@@ -138,7 +143,8 @@ class Model {
       if (out || i_.udp_inbound_refresh) m.expires = now + datagram(m.internal);
       return {};
     }
-    if (!tcp && (i_.filtering == config::Filtering::adf || m.internal.protocol == Protocol::icmp)) r.port = net::Be16();
+    if (!tcp && (i_.filtering == config::Filtering::adf || m.internal.protocol == Protocol::icmp))
+      r.port = net::Be16();
     auto s = std::find_if(m.sessions.begin(), m.sessions.end(), [&](const Sess& x) { return x.remote == r; });
     if (tcp && s == m.sessions.end()) {
       if (!out && i_.filtering == config::Filtering::edf) return DropReason::filtered;
@@ -187,8 +193,10 @@ class Model {
                                         [&](const Sess& s) { return s.expires <= now; }),
                          m.sessions.end());
       }
-      if (over) end(n, now);
-      else n++;
+      if (over)
+        end(n, now);
+      else
+        n++;
     }
     for (Blk& b : blocks)
       if (b.state == Blk::live && b.idle && b.until <= now) give_back(b, now);
@@ -196,16 +204,20 @@ class Model {
   void end(size_t n, Millis now) {
     const Map m = maps[n];
     maps.erase(maps.begin() + static_cast<long>(n));
-    // RFC 6888 REQ-8: a port rests, unless it is TCP's and the close was seen. Then it may be free; the model learns
-    // from the box which (some of its sessions may have ended without a close).
-    const bool may_skip = m.internal.protocol == Protocol::tcp &&
-                          std::ranges::any_of(m.sessions, [](const Sess& s) { return close_was_seen(s.state); });
+    // RFC 6888 REQ-8: a port rests, unless it is TCP's and the close was seen. Then it may be free; the model
+    // learns from the box which (some of its sessions may have ended without a close).
+    const bool may_skip =
+        m.internal.protocol == Protocol::tcp &&
+        std::ranges::any_of(m.sessions, [](const Sess& s) { return close_was_seen(s.state); });
     if (hold_ != 0) {
-      if (may_skip) unsure.push_back({m.external, now + hold_});
-      else held_ports[port_key(m.external)] = now + hold_;
+      if (may_skip)
+        unsure.push_back({m.external, now + hold_});
+      else
+        held_ports[port_key(m.external)] = now + hold_;
     }
     for (Blk& b : blocks) {
-      if (b.address != m.external.address || m.external.port.value() < b.first || m.external.port.value() > b.last)
+      if (b.address != m.external.address || m.external.port.value() < b.first ||
+          m.external.port.value() > b.last)
         continue;
       b.idle = std::ranges::none_of(maps, [&](const Map& o) {
         return o.external.address == b.address && o.external.port.value() >= b.first &&
@@ -216,8 +228,10 @@ class Model {
   }
   void clear_subscriber(uint32_t who, Millis now) {
     for (size_t n = 0; n < maps.size();)
-      if (maps[n].internal.ipv4.value() == who) end(n, now);
-      else n++;
+      if (maps[n].internal.ipv4.value() == who)
+        end(n, now);
+      else
+        n++;
     for (Blk& b : blocks)
       if (b.state == Blk::live && b.owner == who) give_back(b, now);
   }
@@ -236,19 +250,27 @@ class Model {
   using PortKey = std::tuple<uint32_t, uint16_t, Protocol>;
   static PortKey port_key(const ExternalKey& e) { return {e.address.value(), e.port.value(), e.protocol}; }
   static Millis ms(config::seconds s) { return static_cast<Millis>(s.count()) * 1000; }
-  Millis datagram(const InternalKey& k) const { return ms(k.protocol == Protocol::udp ? i_.timers.udp : i_.timers.icmp); }
+  Millis datagram(const InternalKey& k) const {
+    return ms(k.protocol == Protocol::udp ? i_.timers.udp : i_.timers.icmp);
+  }
   Millis timer(TcpTimer t) const {
     switch (t) {
-      case TcpTimer::trans_open: return ms(i_.timers.tcp_trans_open);
-      case TcpTimer::trans_close: return ms(i_.timers.tcp_trans_close);
-      case TcpTimer::idle: return ms(i_.timers.tcp_idle);
-      case TcpTimer::in_syn: return ms(i_.timers.tcp_in_syn);
-      case TcpTimer::keep: break;
+      case TcpTimer::trans_open:
+        return ms(i_.timers.tcp_trans_open);
+      case TcpTimer::trans_close:
+        return ms(i_.timers.tcp_trans_close);
+      case TcpTimer::idle:
+        return ms(i_.timers.tcp_idle);
+      case TcpTimer::in_syn:
+        return ms(i_.timers.tcp_in_syn);
+      case TcpTimer::keep:
+        break;
     }
     return 0;
   }
   bool port_busy(const ExternalKey& e) const {
-    return held_ports.contains(port_key(e)) || std::ranges::any_of(maps, [&](const Map& m) { return m.external == e; });
+    return held_ports.contains(port_key(e)) ||
+           std::ranges::any_of(maps, [&](const Map& m) { return m.external == e; });
   }
   bool has_port(const Blk& b, Protocol p, int parity = -1) const {
     for (uint32_t port = b.first; port <= b.last; port++) {
@@ -322,12 +344,16 @@ rc::Gen<Step> random_step(bool tcp) {
   using rc::gen::element;
   using rc::gen::inRange;
   return rc::gen::build<Step>(
-      rc::gen::set(&Step::act, rc::gen::weightedElement<Act>({{12, Act::out}, {6, Act::in}, {4, Act::wait},
-                                                              {1, Act::clear_mapping}, {1, Act::clear_subscriber}})),
+      rc::gen::set(&Step::act, rc::gen::weightedElement<Act>({{12, Act::out},
+                                                              {6, Act::in},
+                                                              {4, Act::wait},
+                                                              {1, Act::clear_mapping},
+                                                              {1, Act::clear_subscriber}})),
       rc::gen::set(&Step::host, inRange<uint8_t>(0, 6)), rc::gen::set(&Step::port, inRange<uint16_t>(0, 8)),
       rc::gen::set(&Step::protocol, tcp ? element(Protocol::udp, Protocol::tcp, Protocol::tcp, Protocol::icmp)
                                         : element(Protocol::udp, Protocol::icmp)),
-      rc::gen::set(&Step::remote, inRange<uint8_t>(0, 3)), rc::gen::set(&Step::remote_port, inRange<uint16_t>(0, 2)),
+      rc::gen::set(&Step::remote, inRange<uint8_t>(0, 3)),
+      rc::gen::set(&Step::remote_port, inRange<uint16_t>(0, 2)),
       rc::gen::set(&Step::flags, element<uint8_t>(0x02, 0x02, 0x12, 0x10, 0x11, 0x04, 0x01)),
       rc::gen::set(&Step::seconds, element<uint32_t>(1, 1, 6, 10, 20, 31, 100, 130)));
 }
@@ -338,7 +364,8 @@ void run(Bench& b, Model& m, const Step& s) {
   switch (s.act) {
     case Act::out: {
       if (m.find(key) == nullptr) {
-        if (s.protocol == Protocol::tcp && (s.flags & 0x06) != 0x02) return;  // the pipeline lets only a SYN open
+        if (s.protocol == Protocol::tcp && (s.flags & 0x06) != 0x02)
+          return;  // the pipeline lets only a SYN open
         const auto expected = m.refusal(key, b.now);
         const auto outcome = b.open(key);
         const auto* why = std::get_if<DropReason>(&outcome);
@@ -412,10 +439,12 @@ void compare(Bench& b, Model& m) {
 
 }  // namespace
 
-TEST_CASE("The binding does what a plain model of RFC 4787, 5382, 6146 and 6888 does", "[dataplane][binding]") {
+TEST_CASE("The binding does what a plain model of RFC 4787, 5382, 6146 and 6888 does",
+          "[dataplane][binding]") {
   CHECK(rc::check("binding", [] {
     const Setup setup = random_setup();
-    // TCP under adf keeps address entries of its own, which the model has not; binding_test.cpp looks at them.
+    // TCP under adf keeps address entries of its own, which the model has not; binding_test.cpp looks at
+    // them.
     const bool tcp = setup.config.instances[0].filtering != config::Filtering::adf;
     const auto steps = *rc::gen::container<std::vector<Step>>(random_step(tcp));
     Bench bench(setup.config, setup.sizes, *rc::gen::inRange<uint64_t>(1, 1000));

@@ -1,5 +1,5 @@
-// The stateful binding, one behaviour a test: what the random model (binding_model_test.cpp) does not reach or
-// does not say plainly.
+// The stateful binding, one behaviour a test: what the random model (binding_model_test.cpp) does not reach
+// or does not say plainly.
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -30,7 +30,8 @@ MappingId connect(Bench& b, const InternalKey& k, const RemoteEndpoint& r) {
 
 }  // namespace
 
-TEST_CASE("Promise 1: without room in the log there is no block, and later there is", "[dataplane][binding]") {
+TEST_CASE("Promise 1: without room in the log there is no block, and later there is",
+          "[dataplane][binding]") {
   Bench::Sizes sizes;
   sizes.log = 2;
   Bench b(small_config(), sizes);
@@ -81,7 +82,8 @@ TEST_CASE("A block whose release finds no room in the log stays his until it doe
   CHECK(b.ledger.live.empty());
 }
 
-TEST_CASE("RFC 6888 REQ-8: a freed port rests for hold-down-timeout, then serves again", "[dataplane][binding]") {
+TEST_CASE("RFC 6888 REQ-8: a freed port rests for hold-down-timeout, then serves again",
+          "[dataplane][binding]") {
   Bench b(small_config({"203.0.113.0/32"}, 2, 1));  // one block of two ports
   const auto kept = b.mapping(b.must_open(inside_endpoint(1, 1))).external();
   b.must_open(inside_endpoint(1, 2));
@@ -100,7 +102,8 @@ TEST_CASE("RFC 6888 REQ-8: a freed port rests for hold-down-timeout, then serves
   }
   // It ended between 20 and 40 s, seen at 40 s: from there 120 s.
   CHECK(waited == 120'000);
-  CHECK(b.mapping(b.must_open(inside_endpoint(1, 1))).external() == kept);  // endpoint-independent all the while
+  CHECK(b.mapping(b.must_open(inside_endpoint(1, 1))).external() ==
+        kept);  // endpoint-independent all the while
 }
 
 TEST_CASE("RFC 6888 REQ-8 exception A: a TCP port may be used at once after a close that was seen",
@@ -122,7 +125,8 @@ TEST_CASE("RFC 6888 REQ-8 exception A: a TCP port may be used at once after a cl
     INFO(r.name);
     Bench b(small_config({"203.0.113.0/32"}, 2, 1));
     const MappingId id = connect(b, inside_endpoint(1, 1, Protocol::tcp), remote_endpoint(1, 80));
-    for (const auto& [direction, flags] : r.packets) REQUIRE_FALSE(b.track(direction, id, remote_endpoint(1, 80), flags));
+    for (const auto& [direction, flags] : r.packets)
+      REQUIRE_FALSE(b.track(direction, id, remote_endpoint(1, 80), flags));
     while (b.binding.mappings().size() != 0) {
       b.must_open(inside_endpoint(1, 9, Protocol::udp));  // keeps the block
       REQUIRE_FALSE(b.track(Direction::outbound, b.must_open(inside_endpoint(1, 9)), remote_endpoint(1, 1)));
@@ -148,12 +152,15 @@ TEST_CASE("RFC 6888 REQ-8: hold-down-max lets the oldest go early, and counts th
 TEST_CASE("RFC 4787 REQ-4: parity of UDP ports is kept while there are such ports", "[dataplane][binding]") {
   Bench b(with([](config::Config& c) { c.instances[0].ports.sets_per_subscriber = 1; }));
   for (uint16_t port = 0; port < 8; port++)
-    CHECK(b.mapping(b.must_open(inside_endpoint(1, static_cast<uint16_t>(2 * port)))).external_port.value() % 2 == 0);
+    CHECK(b.mapping(b.must_open(inside_endpoint(1, static_cast<uint16_t>(2 * port)))).external_port.value() %
+              2 ==
+          0);
   // The even ones are used up: the ninth gets an odd one rather than nothing.
   CHECK(b.mapping(b.must_open(inside_endpoint(1, 100))).external_port.value() % 2 == 1);
 }
 
-TEST_CASE("RFC 6888 REQ-2: a second block comes from the first one's address, or not at all", "[dataplane][binding]") {
+TEST_CASE("RFC 6888 REQ-2: a second block comes from the first one's address, or not at all",
+          "[dataplane][binding]") {
   Bench b(small_config({"203.0.113.0/31"}, 2, 2));  // two addresses with two blocks of two ports
   for (uint16_t port = 1; port <= 2; port++) b.must_open(inside_endpoint(1, port));
   for (uint16_t port = 1; port <= 2; port++) b.must_open(inside_endpoint(2, port));
@@ -178,7 +185,8 @@ TEST_CASE("RFC 6056: ports within a block are not given in order", "[dataplane][
   unsigned steps_of_two = 0;
   uint16_t last = 0;
   for (uint16_t i = 0; i < 64; i++) {
-    const uint16_t port = b.mapping(b.must_open(inside_endpoint(1, static_cast<uint16_t>(2 * i)))).external_port.value();
+    const uint16_t port =
+        b.mapping(b.must_open(inside_endpoint(1, static_cast<uint16_t>(2 * i)))).external_port.value();
     steps_of_two += port == last + 2;
     last = port;
   }
@@ -201,7 +209,8 @@ TEST_CASE("RFC 4787 REQ-5 and RFC 5508 REQ-2: datagram mappings live as long as 
   }
 }
 
-TEST_CASE("RFC 4787 REQ-6: packets from outside refresh a UDP mapping only where configured", "[dataplane][binding]") {
+TEST_CASE("RFC 4787 REQ-6: packets from outside refresh a UDP mapping only where configured",
+          "[dataplane][binding]") {
   for (bool refresh : {false, true}) {
     config::Config c = small_config();
     c.instances[0].udp_inbound_refresh = refresh;
@@ -242,7 +251,7 @@ TEST_CASE("RFC 5382 REQ-5: TCP timers by state", "[dataplane][binding]") {
     REQUIRE_FALSE(b.track(Direction::inbound, id, r, kFin));
     b.advance(10'000);
     REQUIRE_FALSE(b.track(Direction::outbound, id, r, kAck));  // prolongs nothing
-    CHECK(lifetime(b, id) == 10);  // tcp-trans-close-timeout
+    CHECK(lifetime(b, id) == 10);                              // tcp-trans-close-timeout
   }
   {
     Bench b(small_config());
@@ -293,7 +302,8 @@ TEST_CASE("RFC 4787 section 5: who may come in, by filtering-type", "[dataplane]
     F filtering;
     bool same_port, same_address, stranger;
   };
-  for (const Row& r : {Row{F::eif, true, true, true}, Row{F::adf, true, true, false}, Row{F::edf, true, false, false}}) {
+  for (const Row& r :
+       {Row{F::eif, true, true, true}, Row{F::adf, true, true, false}, Row{F::edf, true, false, false}}) {
     for (Protocol p : {Protocol::udp, Protocol::tcp}) {
       INFO("filtering " << int(r.filtering) << " protocol " << int(p));
       config::Config c = small_config();
@@ -337,7 +347,8 @@ TEST_CASE("An address entry of adf lives as long as its sessions", "[dataplane][
   connect(b, k, remote_endpoint(2, 80));
   for (int i = 0; i < 5; i++) {  // five times 60 s, with an idle timeout of 100 s
     b.advance(60'000);
-    for (uint8_t host : {1, 2}) REQUIRE_FALSE(b.track(Direction::outbound, id, remote_endpoint(host, 80), kAck));
+    for (uint8_t host : {1, 2})
+      REQUIRE_FALSE(b.track(Direction::outbound, id, remote_endpoint(host, 80), kAck));
   }
   CHECK(b.track(Direction::inbound, id, remote_endpoint(2, 81), kSyn) != DropReason::filtered);
 }
@@ -359,7 +370,8 @@ TEST_CASE("RFC 6888 REQ-11: full tables refuse newcomers and keep what is there"
     Bench b(small_config(), sizes);
     const InternalKey k = inside_endpoint(1, 1, Protocol::tcp);
     for (uint8_t host = 1; host <= 3; host++) connect(b, k, remote_endpoint(host, 80));
-    CHECK(b.track(Direction::outbound, b.must_open(k), remote_endpoint(4, 80), kSyn) == DropReason::session_table_full);
+    CHECK(b.track(Direction::outbound, b.must_open(k), remote_endpoint(4, 80), kSyn) ==
+          DropReason::session_table_full);
     CHECK_FALSE(b.track(Direction::outbound, b.must_open(k), remote_endpoint(2, 80), kAck));
   }
   SECTION("subscribers") {
@@ -371,7 +383,8 @@ TEST_CASE("RFC 6888 REQ-11: full tables refuse newcomers and keep what is there"
   }
 }
 
-TEST_CASE("A static mapping is put on record, never expires and leaves with its configuration", "[dataplane][binding]") {
+TEST_CASE("A static mapping is put on record, never expires and leaves with its configuration",
+          "[dataplane][binding]") {
   config::Config c = small_config();
   config::StaticMapping s;
   s.protocol = Protocol::tcp;

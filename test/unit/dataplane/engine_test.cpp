@@ -1,4 +1,5 @@
-// The engine without devices and threads: dealing blocks between workers, and reloads. Workers are turned by hand.
+// The engine without devices and threads: dealing blocks between workers, and reloads. Workers are turned by
+// hand.
 #include "control/engine.h"
 
 #include <algorithm>
@@ -69,7 +70,8 @@ class Box {
   std::vector<uint8_t> hosts_of(WorkerId w) const {
     std::vector<uint8_t> hosts;
     for (unsigned h = 0; h < 256; h++)
-      if (worker_of(inside_endpoint(static_cast<uint8_t>(h), 1)) == w) hosts.push_back(static_cast<uint8_t>(h));
+      if (worker_of(inside_endpoint(static_cast<uint8_t>(h), 1)) == w)
+        hosts.push_back(static_cast<uint8_t>(h));
     return hosts;
   }
   uint32_t free_blocks(unsigned w) {
@@ -104,7 +106,8 @@ class Box {
   uint32_t free_at_start;
 };
 
-config::Config config_of(unsigned workers, std::vector<const char*> pools, uint16_t set_size = 16, uint8_t sets = 16) {
+config::Config config_of(unsigned workers, std::vector<const char*> pools, uint16_t set_size = 16,
+                         uint8_t sets = 16) {
   config::Config c = small_config(std::move(pools), set_size, sets);
   c.workers = static_cast<uint16_t>(workers);
   c.capacity.mappings = 10'000;
@@ -114,7 +117,8 @@ config::Config config_of(unsigned workers, std::vector<const char*> pools, uint1
   return c;
 }
 
-config::StaticMapping static_mapping(uint8_t host, uint16_t port, const char* external, uint16_t external_port) {
+config::StaticMapping static_mapping(uint8_t host, uint16_t port, const char* external,
+                                     uint16_t external_port) {
   config::StaticMapping s;
   s.protocol = Protocol::tcp;
   s.internal_address = net::Ipv4Address(0x0a000000u + host);
@@ -176,10 +180,11 @@ TEST_CASE("After the rush every block is free again, whoever has it now", "[data
 
 TEST_CASE("Many small pools are dealt to all workers", "[dataplane][engine]") {
   for (unsigned workers : {2u, 4u}) {
-    std::vector<const char*> pools = {"203.0.113.1/32",  "203.0.113.3/32",  "203.0.113.5/32",  "203.0.113.7/32",
-                                      "203.0.113.9/32",  "203.0.113.11/32", "203.0.113.13/32", "203.0.113.15/32",
-                                      "203.0.113.17/32", "203.0.113.19/32", "203.0.113.21/32", "203.0.113.23/32",
-                                      "203.0.113.25/32", "203.0.113.27/32", "203.0.113.29/32", "203.0.113.31/32"};
+    std::vector<const char*> pools = {
+        "203.0.113.1/32",  "203.0.113.3/32",  "203.0.113.5/32",  "203.0.113.7/32",
+        "203.0.113.9/32",  "203.0.113.11/32", "203.0.113.13/32", "203.0.113.15/32",
+        "203.0.113.17/32", "203.0.113.19/32", "203.0.113.21/32", "203.0.113.23/32",
+        "203.0.113.25/32", "203.0.113.27/32", "203.0.113.29/32", "203.0.113.31/32"};
     Box box(config_of(workers, pools, 16, 8));
     for (unsigned w = 0; w < workers; w++) {
       INFO("worker " << w << " of " << workers);
@@ -192,7 +197,8 @@ TEST_CASE("An address with a static mapping stays where that is", "[dataplane][e
   config::Config c = config_of(2, {"203.0.113.0/28"}, 16, 4);
   for (unsigned a = 0; a < 16; a++) {
     const std::string address = "203.0.113." + std::to_string(a);
-    c.instances[0].static_mappings.push_back(static_mapping(static_cast<uint8_t>(200 + a), 80, address.c_str(), 60080));
+    c.instances[0].static_mappings.push_back(
+        static_mapping(static_cast<uint8_t>(200 + a), 80, address.c_str(), 60080));
   }
   Box box(c);
   CHECK(box.engine->take_warnings().empty());
@@ -214,8 +220,10 @@ TEST_CASE("Reload: an added pool is used, and nothing of the old ones is lost", 
     unsigned refused = 0;
     for (uint8_t h = 0; h < 8; h++) {
       const InternalKey k = inside_endpoint(h, 1);
-      if (box.opens(k)) before.push_back({k, box.mapping(k).external()});
-      else refused++;
+      if (box.opens(k))
+        before.push_back({k, box.mapping(k).external()});
+      else
+        refused++;
     }
     CHECK(refused >= 4);
     c.instances[0].pools.push_back(*net::Ipv4Prefix::parse("198.51.100.0/29"));
@@ -299,7 +307,8 @@ TEST_CASE("Reload: a pool that comes back while it drains just goes on", "[datap
   CHECK(box.mapping(inside_endpoint(1, 2)).external_address == e.address);
 }
 
-TEST_CASE("Reload: what needs a restart is refused with its figures, and nothing changes", "[dataplane][engine]") {
+TEST_CASE("Reload: what needs a restart is refused with its figures, and nothing changes",
+          "[dataplane][engine]") {
   const config::Config c = config_of(2, {"203.0.113.0/30"});
   Box box(c);
   const uint64_t version = box.tables().version;
@@ -319,7 +328,8 @@ TEST_CASE("Reload: what needs a restart is refused with its figures, and nothing
        {"198.51.100.0/26", "64 external addresses", "restart"}},
       {[](config::Config& x) {
          x.instances[0].name = "renamed";  // another instance, which would take the pool of the first
-       }, {"203.0.113.0/30", "instance"}},
+       },
+       {"203.0.113.0/30", "instance"}},
   };
   for (const Row& r : rows) {
     config::Config next = c;
@@ -378,7 +388,8 @@ TEST_CASE("Reload: static mappings come and go, on record", "[dataplane][engine]
     unsigned statics = 0, holders = 0;
     for (unsigned w = 0; w < workers; w++) {
       const MappingTable& table = box.binding(w).mappings();
-      for (MappingId id = 0; id < table.high_water(); id++) statics += table[id].in_use && table[id].is_static;
+      for (MappingId id = 0; id < table.high_water(); id++)
+        statics += table[id].in_use && table[id].is_static;
       holders += box.binding(w).subscribers().find(SubscriberKey::ipv4(k.ipv4, 32, 0)) != kNoSubscriber;
       // Nobody is left at a worker that is not his any more.
       if (w != box.worker_of(k)) CHECK(box.binding(w).mappings().find(k) == kNoMapping);
@@ -394,7 +405,8 @@ TEST_CASE("Reload: static mappings come and go, on record", "[dataplane][engine]
 TEST_CASE("Reload: a static mapping whose port another has is told, not made", "[dataplane][engine]") {
   config::Config c = config_of(1, {"203.0.113.0/30"});
   c.capacity.mappings = 1;
-  c.instances[0].static_mappings = {static_mapping(1, 80, "203.0.113.0", 60080), static_mapping(2, 80, "203.0.113.0", 60081)};
+  c.instances[0].static_mappings = {static_mapping(1, 80, "203.0.113.0", 60080),
+                                    static_mapping(2, 80, "203.0.113.0", 60081)};
   Box box(c);
   const auto warnings = box.engine->take_warnings();
   REQUIRE(warnings.size() == 1);

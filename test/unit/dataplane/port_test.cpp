@@ -110,7 +110,8 @@ TEST_CASE("a device that cannot be had is named, with a remedy", "[dataplane][po
   const auto before = rte_eth_dev_count_avail();
   CHECK_THROWS_WITH(Port(loop(buffers, "net_af_packet_no,iface=nowhere0", 1, 0)),
                     Contains("net_af_packet_no,iface=nowhere0") && Contains("iface= must name"));
-  CHECK_THROWS_WITH(Port(loop(buffers, "net_nonsense", 1, 0)), Contains("net_nonsense") && Contains("no driver"));
+  CHECK_THROWS_WITH(Port(loop(buffers, "net_nonsense", 1, 0)),
+                    Contains("net_nonsense") && Contains("no driver"));
   CHECK_THROWS_WITH(Port(loop(buffers, "0000:ff:1f.7", 1, 0)), Contains("vfio-pci"));
   CHECK(rte_eth_dev_count_avail() == before);
 }

@@ -1,5 +1,5 @@
-// The record tables — mappings, sessions, subscribers —, the block allocator and the hold queue, each against the
-// plainest model of it.
+// The record tables — mappings, sessions, subscribers —, the block allocator and the hold queue, each against
+// the plainest model of it.
 #include <rapidcheck.h>
 
 #include <catch2/catch.hpp>
@@ -40,7 +40,8 @@ Pool make_pool(const char* prefix, uint16_t set_size, unsigned workers = 1, bool
 
 }  // namespace
 
-TEST_CASE("The mapping table finds by either endpoint what was created and not destroyed", "[dataplane][mappings]") {
+TEST_CASE("The mapping table finds by either endpoint what was created and not destroyed",
+          "[dataplane][mappings]") {
   CHECK(rc::check("mapping table", [] {
     const auto capacity = *rc::gen::inRange<uint32_t>(1, 60);
     MappingTable table(capacity, HashKey{});
@@ -124,7 +125,8 @@ TEST_CASE("The session table chains sessions by mapping and finds them by remote
       RC_ASSERT(mappings[m].extra_sessions == count);
       unsigned chained = 0;
       SessionId previous = kNoSession;
-      for (SessionId s = count == 0 ? kNoSession : mappings[m].first_extra; s != kNoSession; s = table[s].next) {
+      for (SessionId s = count == 0 ? kNoSession : mappings[m].first_extra; s != kNoSession;
+           s = table[s].next) {
         RC_ASSERT(table[s].mapping == m && table[s].previous == previous);
         previous = s;
         chained++;
@@ -198,8 +200,10 @@ TEST_CASE("What one worker surrenders and another adopts is lost to nobody", "[d
     const auto given = donor.surrender(count);
     const auto blocks = static_cast<uint32_t>(given.size()) * (split ? 1 : pool.sets());
     RC_ASSERT(donor.free_blocks() == before - blocks);
-    if (split) RC_ASSERT(blocks == std::min(count, before));
-    else RC_ASSERT(blocks < count + pool.sets());
+    if (split)
+      RC_ASSERT(blocks == std::min(count, before));
+    else
+      RC_ASSERT(blocks < count + pool.sets());
     for (uint32_t e : given) {
       if (split) {
         RC_ASSERT(!busy.contains(e));

@@ -92,11 +92,13 @@ TEST_CASE("Comparing ten tags at once gives what comparing them singly gives", "
   CHECK(rc::check("matches", [] {
     TaggedIndexTest::Bucket b{};
     const auto tag = *rc::gen::element<uint16_t>(0, 1, 0x7fff, 0x8000, 0xffff, 0x00ff, 0xff00);
-    for (auto& t : b.tag) t = *rc::gen::elementOf(std::vector<uint16_t>{tag, tag, 0, 1, 0x7fff, 0x8000, 0xffff, 0x00ff});
+    for (auto& t : b.tag)
+      t = *rc::gen::elementOf(std::vector<uint16_t>{tag, tag, 0, 1, 0x7fff, 0x8000, 0xffff, 0x00ff});
     // What stands behind the tags must not count.
     b.strangers = *rc::gen::elementOf(std::vector<uint16_t>{tag, 0});
     b.displaced = *rc::gen::elementOf(std::vector<uint16_t>{tag, 0});
-    for (auto& r : b.record) r = *rc::gen::elementOf(std::vector<uint32_t>{tag, 0, uint32_t{tag} << 16 | tag});
+    for (auto& r : b.record)
+      r = *rc::gen::elementOf(std::vector<uint32_t>{tag, 0, uint32_t{tag} << 16 | tag});
     RC_ASSERT(TaggedIndexTest::matches(b, tag) == TaggedIndex::matches_scalar(b.tag, tag));
   }));
 }
@@ -115,8 +117,10 @@ TEST_CASE("Inserting, erasing and finding as a multimap does", "[dataplane][inde
       if (live.empty() || random.below(5) < 3) {
         const uint64_t h = random.next() % homes << 48 | random.next() % tags;
         const size_t before = TaggedIndexTest::entries(both.index);
-        if (both.insert(h, next)) live.push_back(next++);
-        else RC_ASSERT(TaggedIndexTest::entries(both.index) == before);
+        if (both.insert(h, next))
+          live.push_back(next++);
+        else
+          RC_ASSERT(TaggedIndexTest::entries(both.index) == before);
         RC_ASSERT(both.agrees(h));
       } else {
         const size_t at = random.below(static_cast<uint32_t>(live.size()));
@@ -132,7 +136,8 @@ TEST_CASE("Inserting, erasing and finding as a multimap does", "[dataplane][inde
   }));
 }
 
-TEST_CASE("Entries up to the capacity find room, and keep finding it while others come and go", "[dataplane][index]") {
+TEST_CASE("Entries up to the capacity find room, and keep finding it while others come and go",
+          "[dataplane][index]") {
   constexpr uint32_t kCapacity = 100'000;
   TaggedIndex index(kCapacity);
   const HashKey key;
@@ -161,7 +166,8 @@ TEST_CASE("At 95 % of all slots what went in is found and the rest was refused",
   const HashKey key;
   const size_t target = TaggedIndexTest::slots(both.index) * 95 / 100;
   uint32_t refused = 0;
-  for (uint32_t r = 0; both.model.size() < target && r < 2 * target; r++) refused += !both.insert(hash(key, r), r);
+  for (uint32_t r = 0; both.model.size() < target && r < 2 * target; r++)
+    refused += !both.insert(hash(key, r), r);
   CHECK(both.model.size() == target);
   CHECK(both.agrees());
   INFO("refused " << refused);

@@ -77,7 +77,8 @@ const Row kRows[] = {
     {out_fin, kIn, kSyn, out_fin, TcpTimer::idle},
     {out_fin, kOut, kOther, out_fin, TcpTimer::idle},
     {out_fin, kIn, kOther, out_fin, TcpTimer::idle},
-    // V6 FIN + V4 FIN RCV: all packets pass, none prolongs; the same endpoints may open anew (RFC 5382 REQ-2).
+    // V6 FIN + V4 FIN RCV: all packets pass, none prolongs; the same endpoints may open anew (RFC 5382
+    // REQ-2).
     {both_fin, kOut, kSyn, out_init, TcpTimer::trans_open},
     {both_fin, kIn, kSyn, both_fin, TcpTimer::keep},
     {both_fin, kOut, kFin, both_fin, TcpTimer::keep},
@@ -115,7 +116,8 @@ TEST_CASE("RFC 6146 section 3.5.2.2: every transition", "[dataplane][tcp]") {
 TEST_CASE("The table of transitions has every state, direction and flag", "[dataplane][tcp]") {
   std::map<SessionState, unsigned> rows;
   for (const Row& r : kRows) rows[r.from]++;
-  for (SessionState s : {none, in_init, out_init, established, in_fin, out_fin, both_fin, transitory}) CHECK(rows[s] == (s == none ? 9 : 8));
+  for (SessionState s : {none, in_init, out_init, established, in_fin, out_fin, both_fin, transitory})
+    CHECK(rows[s] == (s == none ? 9 : 8));
 }
 
 TEST_CASE("Of several flags RST counts before SYN, SYN before FIN", "[dataplane][tcp]") {
@@ -131,6 +133,7 @@ TEST_CASE("A filter entry is no TCP session", "[dataplane][tcp]") {
 }
 
 TEST_CASE("RFC 6888 REQ-8 exception A: after which ends a port needs no hold-down", "[dataplane][tcp]") {
-  for (SessionState s : {none, filter, in_init, out_init, established, in_fin, out_fin}) CHECK_FALSE(close_was_seen(s));
+  for (SessionState s : {none, filter, in_init, out_init, established, in_fin, out_fin})
+    CHECK_FALSE(close_was_seen(s));
   for (SessionState s : {both_fin, transitory}) CHECK(close_was_seen(s));
 }

@@ -14,10 +14,10 @@
 
 using namespace culvert::logging;
 using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
 using culvert::net::Ipv4Address;
 using culvert::net::Ipv6Address;
 using culvert::test::TestDirectory;
-using Catch::Matchers::Contains;
 
 namespace {
 
@@ -216,7 +216,8 @@ TEST_CASE("the log thread writes what workers push, and the rest at its end", "[
   check_complete(lines_of(path), 7000);
 }
 
-TEST_CASE("the log thread complains once about a full disk and once when it is over", "[logging][block_log]") {
+TEST_CASE("the log thread complains once about a full disk and once when it is over",
+          "[logging][block_log]") {
   TestDirectory directory;
   if (!directory.mount_tmpfs("size=32k")) return;  // needs root
   const std::string path = directory.path("blocks.log"), ballast = directory.path("ballast");

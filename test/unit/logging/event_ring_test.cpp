@@ -17,8 +17,8 @@
 #include "test_directory.h"
 
 using namespace culvert::logging;
-using culvert::test::TestDirectory;
 using Catch::Matchers::Contains;
+using culvert::test::TestDirectory;
 
 namespace {
 
@@ -62,7 +62,8 @@ std::string left_behind(const TestDirectory& directory, uint32_t capacity = 8) {
 TEST_CASE("a ring gives events back in order and refuses when full", "[logging][ring]") {
   TestDirectory directory;
   for (bool file : {false, true}) {
-    auto ring = file ? std::make_unique<EventRing>(directory.path("ring"), 4) : std::make_unique<EventRing>(4);
+    auto ring =
+        file ? std::make_unique<EventRing>(directory.path("ring"), 4) : std::make_unique<EventRing>(4);
     CHECK(ring->capacity() == 4);
     CHECK(ring->peek() == nullptr);
     for (uint64_t n = 1; n <= 4; ++n) CHECK(ring->push(event(n)));
@@ -143,7 +144,9 @@ TEST_CASE("a new process finds unread events, whatever capacity it asks for", "[
 TEST_CASE("an emptied ring takes the new capacity and goes on counting", "[logging][ring]") {
   TestDirectory directory;
   const std::string path = left_behind(directory);
-  { EventRing(path, 8).release(3); }
+  {
+    EventRing(path, 8).release(3);
+  }
   EventRing ring(path, 16);
   CHECK(ring.capacity() == 16);
   CHECK(ring.recovered() == 0);
@@ -202,7 +205,8 @@ TEST_CASE("a file that is not a ring is refused with path and remedy, and left a
   const auto size = std::filesystem::file_size(path);
   SECTION("other contents") {
     std::ofstream(path) << std::string(size, 'x');
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains(path) && Contains("is not an event ring") && Contains("move"));
+    CHECK_THROWS_WITH(EventRing(path, 8),
+                      Contains(path) && Contains("is not an event ring") && Contains("move"));
   }
   SECTION("a few bytes") {
     std::ofstream(path) << "hello";
@@ -251,7 +255,7 @@ TEST_CASE("an event torn by a crash of the machine is put on record as lost", "[
   TestDirectory directory;
   const std::string path = left_behind(directory);
   const char other_boot[] = "another boot";
-  const uint64_t stale = 0;  // the page with event 2 never reached the disk
+  const uint64_t stale = 0;                  // the page with event 2 never reached the disk
   for (int start = 0; start < 2; ++start) {  // the second start finds what the first made of it
     if (start == 0) {
       overwrite(path, 24, other_boot, sizeof other_boot);
@@ -271,13 +275,15 @@ TEST_CASE("an event torn by a crash of the machine is put on record as lost", "[
 TEST_CASE("a ring that cannot have its disk blocks is refused at opening", "[logging][ring]") {
   TestDirectory directory;
   if (!directory.mount_tmpfs("size=64k")) return;  // needs root
-  CHECK_THROWS_WITH(EventRing(directory.path("ring"), 100'000), Contains("are not to be had") && Contains("make room"));
+  CHECK_THROWS_WITH(EventRing(directory.path("ring"), 100'000),
+                    Contains("are not to be had") && Contains("make room"));
   CHECK_NOTHROW(EventRing(directory.path("ring"), 100));
 }
 
 TEST_CASE("ring files of workers there are no longer are found", "[logging][ring]") {
   TestDirectory directory;
-  for (const char* name : {"events.0.ring", "events.1.ring", "events.12.ring", "events.x.ring", "events.3.ring.old"}) {
+  for (const char* name :
+       {"events.0.ring", "events.1.ring", "events.12.ring", "events.x.ring", "events.3.ring.old"}) {
     std::ofstream(directory.path(name)) << "";
   }
   CHECK(ring_files_from(directory.path(""), 1) ==

@@ -1,5 +1,5 @@
-/// A directory that a test has to itself and that goes away with it, also when the test is killed half way: then
-/// the next one removes it.
+/// A directory that a test has to itself and that goes away with it, also when the test is killed half way:
+/// then the next one removes it.
 #pragma once
 
 #include <sched.h>
@@ -31,14 +31,16 @@ class TestDirectory {
   TestDirectory(const TestDirectory&) = delete;
   TestDirectory& operator=(const TestDirectory&) = delete;
 
-  std::string path(const std::string& name) const { return base_.string() + (name.empty() ? "" : "/" + name); }
+  std::string path(const std::string& name) const {
+    return base_.string() + (name.empty() ? "" : "/" + name);
+  }
 
-  /// Puts a small file system there, in a mount namespace that this process does not share, so that the mount ends
-  /// with the process. False without the right to.
+  /// Puts a small file system there, in a mount namespace that this process does not share, so that the mount
+  /// ends with the process. False without the right to.
   bool mount_tmpfs(const char* options) {
     if (geteuid() != 0) return false;
-    static const bool own = unshare(CLONE_NEWNS) == 0 &&
-                            mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+    static const bool own =
+        unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
     mounted_ = own && mount("tmpfs", base_.c_str(), "tmpfs", 0, options) == 0;
     return mounted_;
   }
@@ -47,7 +49,8 @@ class TestDirectory {
   static constexpr const char* kPrefix = "culvert-unit-";
   static void remove_leftovers() {
     std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path(), ignored)) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::filesystem::temp_directory_path(), ignored)) {
       const std::string name = entry.path().filename();
       if (!name.starts_with(kPrefix)) continue;
       pid_t owner = 0;

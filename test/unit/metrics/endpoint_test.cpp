@@ -33,9 +33,9 @@ std::string get(int port, const std::string& path) {
 
 TEST_CASE("Prometheus scrapes what was counted since the last time", "[metrics]") {
   dataplane::Counters counters;
-  const metrics::Endpoint endpoint("127.0.0.1:0",
-                                   std::make_shared<metrics::Collector>(std::vector<metrics::WorkerSource>{
-                                       {0, &counters, nullptr}}));
+  const metrics::Endpoint endpoint(
+      "127.0.0.1:0",
+      std::make_shared<metrics::Collector>(std::vector<metrics::WorkerSource>{{0, &counters, nullptr}}));
   REQUIRE(endpoint.port() > 0);
   CHECK(get(endpoint.port(), "/metrics").find("culvert_mappings{worker=\"0\"} 0\n") != std::string::npos);
   counters.mappings_live.add(3);

@@ -1,6 +1,8 @@
 /// docs/metrics.md lists exactly the metrics and drop reasons that the code has.
 /// `UPDATE_DOCS=1 unit "[metrics]"` writes its two tables anew.
 
+#include "metrics/names.h"
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -10,7 +12,6 @@
 #include <string>
 
 #include "dataplane/drop_reason.h"
-#include "metrics/names.h"
 
 using namespace culvert;
 
@@ -24,7 +25,8 @@ std::string read_docs() {
 }
 
 /// What stands between `<!-- name -->` and `<!-- end of name -->`.
-std::string section(const std::string& text, const std::string& name, const std::string* replacement, std::string* out) {
+std::string section(const std::string& text, const std::string& name, const std::string* replacement,
+                    std::string* out) {
   const std::string begin = "<!-- " + name + " -->\n", end = "<!-- end of " + name + " -->";
   const size_t from = text.find(begin), to = text.find(end);
   REQUIRE(from != std::string::npos);

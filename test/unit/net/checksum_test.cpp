@@ -28,8 +28,9 @@ uint16_t word(const std::vector<uint8_t>& bytes, size_t at) {
 
 /// Mostly random, often at the edges where ones' complement has two zeros.
 rc::Gen<uint16_t> edge_word() {
-  return rc::gen::weightedOneOf<uint16_t>({{3, rc::gen::arbitrary<uint16_t>()},
-                                           {1, rc::gen::element<uint16_t>(0, 0xffff, 1, 0xfffe, 0xff00, 0x00ff)}});
+  return rc::gen::weightedOneOf<uint16_t>(
+      {{3, rc::gen::arbitrary<uint16_t>()},
+       {1, rc::gen::element<uint16_t>(0, 0xffff, 1, 0xfffe, 0xff00, 0x00ff)}});
 }
 
 /// Bytes that are often all zero or all one.

@@ -11,7 +11,8 @@ using namespace culvert::net;
 
 namespace {
 
-/// Chi-squared of `count` keys over `bins`, in standard deviations above what chance gives (below: more even).
+/// Chi-squared of `count` keys over `bins`, in standard deviations above what chance gives (below: more
+/// even).
 double excess(unsigned count, unsigned bins, const std::function<uint64_t(uint64_t)>& bin_of) {
   std::vector<unsigned> hits(bins);
   for (uint64_t i = 0; i < count; i++) hits[bin_of(i)]++;
@@ -33,10 +34,9 @@ TEST_CASE("Sequential keys fall evenly into buckets and tags", "[net][hash]") {
     auto two = [&](uint64_t i) { return hash(key, 0x20010db800000000 + (i << shift), 1); };
     auto other = [&](uint64_t i) { return hash(key, 0x20010db800000000, i << shift); };
     auto three = [&](uint64_t i) { return hash(key, 0x20010db800000000, 1, i << shift); };
-    for (const std::function<uint64_t(uint64_t)>& h : {std::function<uint64_t(uint64_t)>(one),
-                                                       std::function<uint64_t(uint64_t)>(two),
-                                                       std::function<uint64_t(uint64_t)>(other),
-                                                       std::function<uint64_t(uint64_t)>(three)}) {
+    for (const std::function<uint64_t(uint64_t)>& h :
+         {std::function<uint64_t(uint64_t)>(one), std::function<uint64_t(uint64_t)>(two),
+          std::function<uint64_t(uint64_t)>(other), std::function<uint64_t(uint64_t)>(three)}) {
       CHECK(excess(kKeys, kBins, [&](uint64_t i) { return pick(h(i), kBins); }) < 6);
       CHECK(excess(kKeys, 1024, [&](uint64_t i) { return h(i) & 1023; }) < 6);
     }

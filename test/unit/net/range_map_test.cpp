@@ -32,7 +32,8 @@ Ipv4Address narrow_ipv4() {
 Ipv6Address narrow_ipv6() {
   const auto high = *rc::gen::element<uint64_t>(0, ~uint64_t{0}, 0x20010db800000000);
   const auto low = *rc::gen::element<uint64_t>(0, ~uint64_t{0}, 0x100, 0x1ff);
-  return Ipv6Address::from_halves(high ^ *rc::gen::inRange<uint64_t>(0, 4), low ^ *rc::gen::inRange<uint64_t>(0, 4));
+  return Ipv6Address::from_halves(high ^ *rc::gen::inRange<uint64_t>(0, 4),
+                                  low ^ *rc::gen::inRange<uint64_t>(0, 4));
 }
 
 }  // namespace
@@ -72,7 +73,8 @@ TEST_CASE("IPv6 longest match is what a look at every prefix finds", "[net][rang
       const Ipv6Address a = narrow_ipv6();
       RC_ASSERT(same(map.find(a), naive<Ipv6Prefix>(entries, a)));
     }
-    for (const auto& e : entries) RC_ASSERT(same(map.find(e.prefix.address), naive<Ipv6Prefix>(entries, e.prefix.address)));
+    for (const auto& e : entries)
+      RC_ASSERT(same(map.find(e.prefix.address), naive<Ipv6Prefix>(entries, e.prefix.address)));
   }));
 }
 

@@ -35,7 +35,8 @@ TEST_CASE("RFC 6052: extract is the inverse of embed for every length", "[net][r
   CHECK(rc::check("inverse", [] {
     const auto length = *rc::gen::element<unsigned>(32, 40, 48, 56, 64, 96);
     const Ipv4Address v4(*rc::gen::arbitrary<uint32_t>());
-    Ipv6Address prefix = Ipv6Address::from_halves(*rc::gen::arbitrary<uint64_t>(), *rc::gen::arbitrary<uint64_t>());
+    Ipv6Address prefix =
+        Ipv6Address::from_halves(*rc::gen::arbitrary<uint64_t>(), *rc::gen::arbitrary<uint64_t>());
     prefix = prefix.masked(length);
     prefix.bytes[8] = 0;  // bits 64-71 must be zero in a /96 too (RFC 6052 §2.2)
     Ipv6Address a = embed(prefix, length, v4);

@@ -1,0 +1,66 @@
+/// The appliance without devices, for the packet fuzzer and the sanitizer's proof: the real Engine with a
+/// NAT44, a DS-Lite and a NAT64 instance, turned by hand on one thread, with packets from memory. What leaves
+/// is checked as a strict neighbour would: headers, lengths, IPv4 checksums.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "control/engine.h"
+#include "dataplane/eal.h"
+
+namespace culvert::fuzz {
+
+using dataplane::Millis;
+
+enum class Side : uint8_t { inside, outside };
+
+/// A frame that left the box.
+struct Sent {
+  Side side;
+  std::vector<uint8_t> bytes;
+};
+
+class Box {
+ public:
+  static constexpr Millis kStart = 1'700'000'000'000;
+
+  explicit Box(unsigned workers = 2);
+  ~Box();
+
+  /// A frame arrives at one worker's queue. False when there is no buffer for it.
+  bool receive(Side side, unsigned worker, std::span<const uint8_t> frame);
+  /// Turns all workers until nothing is under way; what leaves is kept in sent().
+  void settle();
+  /// Lets the clock run.
+  void wait(Millis ms);
+  std::vector<Sent>& sent() { return sent_; }
+
+  control::Engine& engine() { return *engine_; }
+  /// Of a counter, over all workers.
+  uint64_t sum(const std::function<uint64_t(const dataplane::Counters&)>& of) const;
+  uint64_t drops() const;
+  uint64_t punted() const { return punted_; }
+  /// Packet buffers that are not in their pool; none when no box exists or is at rest.
+  static unsigned missing_buffers();
+  Millis now() const { return now_; }
+
+ private:
+  static constexpr unsigned kBuffers = 1024;
+  static rte_mempool* buffers();  ///< all boxes' of a process: an EAL makes pools slowly
+  void collect();
+
+  std::unique_ptr<control::Engine> engine_;
+  std::vector<Sent> sent_;
+  uint64_t punted_ = 0;
+  Millis now_ = kStart;
+};
+
+/// What is wrong with a frame that left; empty when nothing is.
+std::string complaint(const Sent& frame);
+
+}  // namespace culvert::fuzz

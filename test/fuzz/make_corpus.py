@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Writes the seed corpus of packet_fuzz: hand-made inputs, one for each thing worth starting from.
+
+The format of an input is in packet_fuzz.cpp (Run::step). Run this after changing that:
+    python3 test/fuzz/make_corpus.py test/fuzz/corpus/packet
+"""
+
+import ipaddress
+import pathlib
+import struct
+import sys
+
+INSIDE, OUTSIDE = 0, 16
+WORKER1, REPAIR, CUT = 8, 32, 64
+
+
+def frame(data, flags=INSIDE):
+    return bytes([flags]) + struct.pack(">H", len(data)) + data
+
+
+def packet(data, flags=INSIDE):
+    return bytes([2 | flags]) + struct.pack(">H", len(data)) + data
+
+
+def reply(index, flags=OUTSIDE, changes=()):
+    out = bytes([4 | flags, index, len(changes)])
+    for at, xor in changes:
+        out += struct.pack(">HB", at, xor)
+    return out
+
+
+def error(index, kind, code, word=0, flags=OUTSIDE, cut=None):
+    out = bytes([6 | flags | (CUT if cut is not None else 0), index, kind, code]) + struct.pack(">HB", word, 0)
+    return out + (struct.pack(">H", cut) if cut is not None else b"")
+
+
+def wait(ms):
+    return bytes([7]) + struct.pack(">H", ms // 50)
+
+
+def ipv4(source, destination, protocol, payload, options=b"", flags=0, ttl=64):
+    header = bytes([0x40 | (5 + len(options) // 4), 0]) + struct.pack(">HHHBBH", 0, 1, flags, ttl, protocol, 0)
+    return header + ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed + options + payload
+
+
+def ipv6(source, destination, following, payload):
+    header = struct.pack(">IHBB", 6 << 28, len(payload), following, 64)
+    return header + ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed + payload
+
+
+def udp(source, destination, payload=b"payload"):
+    return struct.pack(">HHHH", source, destination, 8 + len(payload), 0) + payload
+
+
+def tcp(source, destination, flags):
+    return struct.pack(">HHIIBBHHH", source, destination, 1, 0, 0x50, flags, 0xFFFF, 0, 0)
+
+
+def echo(kind, number):
+    return struct.pack(">BBHHH", kind, 0, 0, number, 1) + b"ping"
+
+
+def ethernet(kind, payload, vlan=None):
+    tag = b"" if vlan is None else struct.pack(">HH", 0x8100, vlan)
+    return bytes.fromhex("02c000000001020000000001") + tag + struct.pack(">H", kind) + payload
+
+
+HOME, AFTR = "2001:db8:100::7", "2001:db8:a::1"
+PHONE, SERVER6 = "2001:db8:200::7", "2001:db8:64::c633:6407"
+
+
+def softwire(inner, options=b"", following=4):
+    return ipv6(HOME, AFTR, following, options + inner)
+
+
+def seeds():
+    plain = ipv4("100.64.0.9", "198.51.100.7", 17, udp(1000, 53))
+    yield "nat44-udp", packet(plain) + packet(plain, WORKER1) + reply(9)
+    yield "nat44-tcp", packet(ipv4("100.64.0.9", "198.51.100.7", 6, tcp(1000, 80, 2))) + reply(9, changes=[(33, 0x10)])
+    yield "nat44-echo", packet(ipv4("100.64.0.9", "198.51.100.7", 1, echo(8, 5))) + reply(9, OUTSIDE | WORKER1)
+    yield "nat44-options", packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(1, 2), b"\x01\x01\x01\x00"))
+    yield "nat44-source-route", packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(1, 2), b"\x83\x04\x04\x00"))
+    yield "nat44-fragment", packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(1, 2), flags=0x2000))
+    yield "nat44-ttl", packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(1, 2), ttl=1))
+    yield "nat44-no-subscriber", packet(ipv4("10.9.9.9", "198.51.100.7", 17, udp(1, 2)))
+    yield "nat44-big", packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(1, 2, bytes(1500)), flags=0x4000))
+    yield "own-address", packet(ipv4("100.64.0.9", "10.255.0.1", 1, echo(8, 1)))
+    yield "arp", frame(ethernet(0x0806, bytes(28)))
+    yield "vlan", frame(ethernet(0x0800, plain, vlan=7))
+    yield "padding", frame(ethernet(0x0800, plain + bytes(20)))
+    yield "hairpin", b"".join(packet(ipv4("100.64.0.8", f"203.0.113.{n}", 17, udp(7, 1024 + n))) for n in range(12))
+    yield "ds-lite-udp", packet(softwire(ipv4("192.168.1.9", "198.51.100.7", 17, udp(1000, 53)))) + reply(9)
+    yield "ds-lite-tcp", packet(softwire(ipv4("192.168.1.9", "198.51.100.7", 6, tcp(1000, 80, 2)))) + reply(9)
+    limit = b"\x04\x00\x04\x01\x04\x01\x00\x00"  # Linux's tunnel encapsulation limit
+    yield "ds-lite-limit", packet(softwire(ipv4("192.168.1.9", "198.51.100.7", 17, udp(9, 53)), limit, 60))
+    yield "ds-lite-ping-aftr", packet(ipv6(HOME, AFTR, 58, echo(128, 1)))
+    yield "nat64-udp", packet(ipv6(PHONE, SERVER6, 17, udp(1000, 53))) + reply(9)
+    yield "nat64-tcp", packet(ipv6(PHONE, SERVER6, 6, tcp(1000, 80, 2))) + reply(9)
+    yield "nat64-echo", packet(ipv6(PHONE, SERVER6, 58, echo(128, 5))) + reply(9)
+    yield "nat64-prefix-40", packet(ipv6(PHONE, "2001:db8:77c6:3364:7::", 17, udp(1000, 53))) + reply(9)
+    yield "nat64-well-known", packet(ipv6(PHONE, "64:ff9b::808:808", 17, udp(1, 2))) + packet(
+        ipv6(PHONE, "64:ff9b::a00:1", 17, udp(1, 2)))
+    hops = b"\x11\x00\x01\x04\x00\x00\x00\x00"
+    yield "nat64-extensions", packet(ipv6(PHONE, SERVER6, 0, hops + udp(1000, 53)))
+    yield "nat64-fragment", packet(ipv6(PHONE, SERVER6, 44, b"\x11\x00\x00\x01\x00\x00\x00\x01" + udp(1, 2)))
+    for n in range(9):  # answers to the mappings that are there at the start
+        yield f"reply-{n}", reply(n) + reply(n, OUTSIDE | WORKER1) + wait(400_000) + reply(n)
+        yield f"reply-changed-{n}", reply(n, OUTSIDE | REPAIR, [(13, 7), (21, 1)]) + reply(n, OUTSIDE, [(26, 0xFF)])
+        yield f"reply-cut-{n}", bytes([4 | OUTSIDE | CUT, n, 0, 0, 27])
+        for kind, code, word in ((3, 3, 0), (3, 4, 1400), (11, 0, 0), (12, 0, 0)):
+            yield f"error-{kind}-{code}-{n}", error(n, kind, code, word) + error(n, kind, code, word, cut=28)
+    for n in range(9):  # what came in is complained about from inside
+        v6 = n >= 6
+        for kind, code in ((1, 4), (2, 0), (3, 0), (4, 1)) if v6 else ((3, 3), (3, 4), (11, 1)):
+            yield f"inside-error-{n}-{kind}-{code}", reply(n) + error(0, kind, code, 1280, flags=INSIDE)
+    yield "tcp-life", b"".join((reply(1, changes=[(33, 0x10)]), reply(0, INSIDE, [(33, 0x02)]), wait(1000), reply(1, changes=[(33, 0x13)]),
+                                reply(0, INSIDE, [(33, 0x13)]), wait(300_000), reply(1)))
+    yield "many-ports", b"".join(packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(n, 53, b""))) for n in range(40))
+    yield "many-homes", b"".join(packet(ipv4(f"100.64.{n}.9", "198.51.100.7", 17, udp(n, 53, b""))) for n in range(40))
+    yield "short", b"".join(frame(ethernet(0x0800, plain)[:n]) for n in range(0, 42, 3))
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in seeds():
+        (folder / name).write_bytes(data)
+
+
+main()
