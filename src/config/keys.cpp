@@ -90,16 +90,14 @@ constexpr Key interface_keys[] = {
      .meaning =
          "Where IPv4 packets go from here: a MAC, or an on-link address that the kernel resolves by ARP.",
      .reference = "RFC 826",
-     .default_note = "none",
-     .restart = true},
+     .default_note = "none"},
     {.name = "next-hop-ipv6",
      .kind = Kind::ipv6_next_hop,
      .meaning = "Where IPv6 packets go from here: a MAC, or an on-link address that the kernel resolves by "
                 "neighbour "
                 "discovery.",
      .reference = "RFC 4861",
-     .default_note = "none",
-     .restart = true},
+     .default_note = "none"},
 };
 constexpr Section interface_section{"interface", "One entry of `interfaces`: a port, or a VLAN on a port.",
                                     interface_keys};
@@ -190,7 +188,7 @@ constexpr Key root_keys[] = {
      .meaning = "The NATs of this box.",
      .reference = "RFC 8512 instances/instance",
      .section = &instance_keys::instance_section,
-     .max_items = 200,
+     .max_items = 64,
      .mandatory = true},
     {.name = "capacity",
      .kind = Kind::section,

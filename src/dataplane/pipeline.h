@@ -2,7 +2,7 @@
 /// poll(); it collects packets in lanes of one kind each, runs every lane through its stages together and
 /// leaves nothing behind.
 ///
-/// Stages of a lane, each over all its packets before the next begins:
+/// Stages of a lane; 1 and 2 each go over all its packets before the next begins, 3 and 4 are one pass:
 ///   1. hash the key, prefetch the index bucket          (done as the packet is put into the lane)
 ///   2. compare tags, prefetch the record
 ///   3. verify the key; what is missing takes the slow path
@@ -53,10 +53,15 @@ class Pipeline {
   template <Carriage kCarriage>
   void outbound(Lane& lane);
   void inbound(Lane& lane);
+  /// Nobody here knows the internal endpoint: hands the packet over, makes a mapping, or drops it.
   MappingId miss_outbound(Packet& p);
+  /// Nobody here knows the external endpoint: another worker's address, or nobody's port.
   void miss_inbound(Packet& p);
+  /// Whether the IPv4 form of an outbound packet fits the outside MTU; if not, its sender is told.
   bool fits_outside(const Packet& p);
+  /// Rewrites an inbound packet, wraps it for its carriage and sends it.
   void deliver_inside(Packet& p, const Mapping& m);
+  /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its destination.
   void deliver_outside(Packet& p);
 
   // icmp_errors.cpp: errors about translated packets (RFC 5508 §4, RFC 7915 §4.2/5.2).

@@ -1,4 +1,4 @@
-/// An external address pool: its addresses, their port blocks, and who owns which (design: the owner table).
+/// An external address pool: its addresses, their port blocks, and who owns which.
 ///
 /// A Pool lives from the configuration that first names its prefix until it is removed *and* its last block
 /// is free; its slot number is not used again before. Blocks are numbered densely: block = address × sets +

@@ -1,6 +1,8 @@
 /// Which worker a subscriber belongs to: 4,096 buckets over the hash of the subscriber key, and pins for
 /// those who must be elsewhere because they hold something there (a static mapping's address). Part of the
 /// Tables snapshot.
+/// (The bucket's hash has public words on purpose: all workers and restarts agree on it, and a crowded bucket
+/// costs its own worker only.)
 #pragma once
 
 #include <array>

@@ -112,7 +112,7 @@ struct Tables {
   net::RangeMap<net::Ipv6Prefix, SubscriberRule> subscribers_ds_lite, subscribers_nat64;
   std::array<InstanceView, kMaxInstances> instances;
   std::array<ContextView, kMaxContexts> contexts;
-  std::vector<Context> softwires, nat64_prefixes;  ///< contexts in use, longest prefix first
+  std::vector<Context> softwires, nat64_prefixes;  ///< contexts in use; of prefixes the longest first
 
   std::vector<std::shared_ptr<Pool>> pools;  ///< by slot; null where there is none
   net::RangeMap<net::Ipv4Prefix, Pool*> pool_of;

@@ -1,5 +1,5 @@
 /// Packet headers as they lie in memory: alignment 1, big-endian, no behaviour but naming their bits.
-/// They are only laid over bytes whose length was checked first (dataplane/packet.h does that).
+/// They are only laid over bytes whose length was checked first (dataplane/parse.h does that).
 #pragma once
 
 #include <cstdint>

@@ -1,12 +1,12 @@
 /// Rewriting a packet for its mapping, per carriage and direction. Every function is called with all lengths
-/// checked and the verdict passed; none can fail but the one that needs headroom. Checksums move by the
+/// checked and the verdict passed; none can fail but those that need headroom. Checksums move by the
 /// differences kept in the mapping (RFC 1624); nothing is computed anew but a UDP checksum that IPv6 demands
 /// and IPv4 did not have.
 ///
 /// | carriage | outbound                                   | inbound |
 /// |----------|--------------------------------------------|--------------------------------------------------|
-/// | native   | source := external                         | destination := internal | | softwire | outer
-/// header off, then as native           | as native, then outer header on (RFC 2473)       | | nat64    |
+/// | nat44    | source := external                         | destination := internal | | ds-lite  | outer
+/// header off, then as nat44           | as nat44, then outer header on (RFC 2473)       | | nat64    |
 /// IPv6 header becomes IPv4 (RFC 7915 §5)     | IPv4 header becomes IPv6 (RFC 7915 §4)           |
 #pragma once
 
