@@ -70,6 +70,7 @@ class Netlink {
   void request(std::vector<uint8_t>& message, const std::string& what, int harmless = 0);
   void change_source_rules(uint16_t type, uint16_t flags, const IpAddress& source, uint32_t table,
                            int harmless);
+  void send(std::vector<uint8_t>& message);
 
   int fd_ = -1;
   uint32_t sequence_ = 0;

@@ -61,7 +61,8 @@ class Pipeline {
   bool fits_outside(const Packet& p);
   /// Rewrites an inbound packet, wraps it for its carriage and sends it.
   void deliver_inside(Packet& p, const Mapping& m);
-  /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its destination.
+  /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its
+  /// destination.
   void deliver_outside(Packet& p);
 
   // icmp_errors.cpp: errors about translated packets (RFC 5508 §4, RFC 7915 §4.2/5.2).

@@ -6,7 +6,6 @@ namespace culvert::dataplane {
 
 BlockAllocator::BlockAllocator(Pool& pool, WorkerId self)
     : pool_(pool),
-      self_(self),
       addresses_(pool.addresses(), Address{kEnd, kEnd, kNoBlock, kNoBlock, 0, false}),
       heads_(pool.sets() + 1, kEnd) {
   for (uint32_t a = 0; a < pool.addresses(); a++) {

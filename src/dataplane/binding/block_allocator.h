@@ -60,7 +60,6 @@ class BlockAllocator {
   BlockIndex pop(uint32_t address);
 
   Pool& pool_;
-  WorkerId self_;
   std::vector<Address> addresses_;
   std::vector<uint32_t> heads_;           ///< by count of free blocks
   uint32_t emptiest_ = 0;                 ///< no list above this one has members
