@@ -78,11 +78,10 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
 
   Seeds seeds(options.seed);
   for (unsigned i = 0; i < n; i++) {
-    rings_.push_back(
-        options.ring_files
-            ? std::make_unique<logging::EventRing>(
-                  fmt::format("{}/events.{}.ring", config.logging.ring_directory, i), options.event_ring_size)
-            : std::make_unique<logging::EventRing>(options.event_ring_size));
+    rings_.push_back(options.ring_files
+                         ? std::make_unique<logging::EventRing>(
+                               logging::ring_path(config.logging.ring_directory, i), options.event_ring_size)
+                         : std::make_unique<logging::EventRing>(options.event_ring_size));
     dataplane::BindingSetup setup;
     setup.self = static_cast<WorkerId>(i);
     setup.mappings = share(config.capacity.mappings, n);

@@ -50,7 +50,8 @@ class Host:
         with self.inside():
             s = socket.socket(self.family, kind)
         self.net.opened.append(s)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port:  # on port 0 it would let two sockets share one
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.settimeout(3)
         s.bind((address or self.address, port))
         return s

@@ -66,7 +66,8 @@ def iperf(net, subscriber, *options):
     def attempt():
         result = subscriber.run("iperf3", "-c", subscriber.dial(topology.SERVER), "-J", "--connect-timeout", 3000,
                                 *options, check=False)
-        return result if "server is busy" not in result.stdout else None
+        busy = "server is busy" in result.stdout or "Connection reset" in result.stdout
+        return None if busy else result
     result = net.lab.wait_until(attempt, "the iperf3 server is free", every=0.5)
     report = json.loads(result.stdout)
     assert "error" not in report, report.get("error")

@@ -40,6 +40,16 @@ instances:
     filtering-type: edf
 )";
 
+const config::Config& configuration() {
+  static const config::Config parsed = [] {
+    auto loaded = config::load_text(kConfig, "box.yaml");
+    if (const auto* problems = std::get_if<config::Problems>(&loaded))
+      throw std::runtime_error(problems->front().text());
+    return std::get<config::Config>(loaded);
+  }();
+  return parsed;
+}
+
 net::MacAddress mac(uint8_t last) { return {{0x02, 0xc0, 0, 0, 0, last}}; }
 
 std::string check_ipv4(const uint8_t* at, size_t size) {
@@ -67,10 +77,7 @@ rte_mempool* Box::buffers() {
 unsigned Box::missing_buffers() { return kBuffers - rte_mempool_avail_count(buffers()); }
 
 Box::Box(unsigned workers) {
-  auto loaded = config::load_text(kConfig, "box.yaml");
-  if (const auto* problems = std::get_if<config::Problems>(&loaded))
-    throw std::runtime_error(problems->front().text());
-  auto& config = std::get<config::Config>(loaded);
+  config::Config config = configuration();
   config.workers = static_cast<uint16_t>(workers);
   control::Engine::Options options;
   options.seed = 1;

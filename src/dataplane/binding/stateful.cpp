@@ -307,6 +307,9 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
       TcpStep step = tcp_step(s.state, direction, flags);
       s.state = step.state;
       start_timer(policy, step.timer, &s.expires, now);
+      // Its address may come in from other ports for as long as it lives; a full table costs it only that.
+      if (policy.filtering == config::Filtering::adf && step.timer == TcpTimer::idle)
+        allow_address(policy, id, remote, now);
       return {};
     }
   }
