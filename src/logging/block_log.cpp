@@ -60,6 +60,10 @@ void append_line(std::string& out, const Event& e) {
                  e.sequence);
   if (e.kind == EventKind::block_released)
     fmt::format_to(std::back_inserter(out), " peak-mappings={}", e.peak);
+  if (e.protocol != 0) {
+    const char* name = e.protocol == 6 ? "tcp" : e.protocol == 17 ? "udp" : "icmp";
+    fmt::format_to(std::back_inserter(out), " protocol={}", name);
+  }
 }
 
 }  // namespace

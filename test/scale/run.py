@@ -259,7 +259,10 @@ def main():
             if done.returncode != 0:
                 checks.check(f"{name}: replay", False, f"exit code {done.returncode}: {done.stderr.strip()[-2000:]}")
                 continue
-            judge(checks, name, arguments.subscribers, folder, json.loads(done.stdout))
+            stats = json.loads(done.stdout)
+            judge(checks, name, arguments.subscribers, folder, stats)
+            if workers != "1":
+                checks.check(f"{name}: packets went from worker to worker", stats["handed-over"] > 0, stats)
     finally:
         if arguments.keep:
             print(f"   kept in {folder}")
