@@ -441,21 +441,23 @@ void compare(Bench& b, Model& m) {
 
 TEST_CASE("The binding does what a plain model of RFC 4787, 5382, 6146 and 6888 does",
           "[dataplane][binding]") {
-  CHECK(rc::check("binding", [] {
-    const Setup setup = random_setup();
-    // TCP under adf keeps address entries of its own, which the model has not; binding_test.cpp looks at
-    // them.
-    const bool tcp = setup.config.instances[0].filtering != config::Filtering::adf;
-    const auto steps = *rc::gen::container<std::vector<Step>>(random_step(tcp));
-    Bench bench(setup.config, setup.sizes, *rc::gen::inRange<uint64_t>(1, 1000));
-    const uint32_t free = bench.free_blocks();
-    Model model(setup.config, setup.sizes.mappings, setup.sizes.subscribers);
-    for (const Step& s : steps) {
-      RC_LOG() << s << '\n';
-      run(bench, model, s);
-      compare(bench, model);
-    }
-    for (int i = 0; i < 8; i++) bench.advance(130'000);
-    check_nothing_left(bench, free);
-  }));
+  // A check of RapidCheck is a hundred random sequences; rare turns need more.
+  for (int round = 0; round < 15; round++)
+    CHECK(rc::check("binding", [] {
+      const Setup setup = random_setup();
+      // TCP under adf keeps address entries of its own, which the model has not; binding_test.cpp looks at
+      // them.
+      const bool tcp = setup.config.instances[0].filtering != config::Filtering::adf;
+      const auto steps = *rc::gen::container<std::vector<Step>>(random_step(tcp));
+      Bench bench(setup.config, setup.sizes, *rc::gen::inRange<uint64_t>(1, 1000));
+      const uint32_t free = bench.free_blocks();
+      Model model(setup.config, setup.sizes.mappings, setup.sizes.subscribers);
+      for (const Step& s : steps) {
+        RC_LOG() << s << '\n';
+        run(bench, model, s);
+        compare(bench, model);
+      }
+      for (int i = 0; i < 8; i++) bench.advance(130'000);
+      check_nothing_left(bench, free);
+    }));
 }

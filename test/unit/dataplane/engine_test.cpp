@@ -438,6 +438,10 @@ TEST_CASE("Reload: a removed instance's mappings live on under its last policy w
   c.instances.pop_back();
   REQUIRE(box.engine->apply(c, box.now) == "");
   CHECK(box.tables().subscribers_ds_lite.find(k.ipv6) == nullptr);
+  InternalKey newcomer = k;
+  newcomer.ipv6 = *net::Ipv6Address::parse("2001:db8:1ff::1");
+  CHECK(std::get<DropReason>(box.binding(0).create(box.tables(), rule, newcomer, box.now)) ==
+        DropReason::draining);
   const MappingId id = box.binding(0).mappings().find(k);
   REQUIRE(id != kNoMapping);
   const InstanceView& view = box.tables().instances[box.binding(0).mappings()[id].instance];
