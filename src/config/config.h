@@ -1,5 +1,5 @@
-/// The configuration: one immutable, validated value. `load()` (load.h) makes it from YAML; nothing else
-/// does, but tests, which fill in the fields themselves.
+/// The configuration: one immutable, validated value. `load_file()` and `load_text()` (load.h) make it from
+/// YAML; nothing else does, but tests, which fill in the fields themselves.
 ///
 /// Names follow the IETF YANG models (RFC 8512, 8513, 8676) wherever they have a leaf for the thing.
 /// Units stand in the field's name or comment; a field without a comment means what its leaf says.
@@ -75,7 +75,8 @@ struct Timers {
 template <typename Prefix>
 struct SubscriberMatch {
   Prefix prefix;
-  uint8_t mask;  ///< subscriber-mask: the bits that tell subscribers apart; never shorter than the prefix
+  uint8_t mask;  ///< subscriber-mask, IPv4 0–32: the bits that tell subscribers apart; never shorter than the
+                 ///< prefix
   bool operator==(const SubscriberMatch&) const = default;
 };
 
@@ -165,8 +166,9 @@ struct Config {
   Logging logging;
   std::string control_socket = "/run/culvert/control.sock";
   std::string metrics_address = "127.0.0.1:9780";  ///< empty: no Prometheus endpoint
-  uint32_t icmp_error_rate = 100;  ///< ICMP errors a second the box makes, each worker (RFC 1812 §4.3.2.8)
-  seconds drain_timeout{3600};     ///< pool-drain-timeout: mappings of a removed pool are cut after this
+  /// ICMP errors a second that the box makes, for each worker and each side (RFC 1812 §4.3.2.8).
+  uint32_t icmp_error_rate = 100;
+  seconds drain_timeout{3600};  ///< pool-drain-timeout: mappings of a removed pool are cut after this
 };
 
 }  // namespace culvert::config

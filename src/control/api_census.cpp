@@ -19,7 +19,8 @@ struct PoolCensus::Walk {
   void go_on(dataplane::Worker& w) {
     uint32_t blocks = 0, addresses = 0;
     for (; slot < dataplane::kMaxPools; slot++, block = 0) {
-      const dataplane::BlockAllocator* allocator = w.binding().allocator(static_cast<uint16_t>(slot));
+      const dataplane::BlockAllocator* allocator =
+          w.binding().blocks().allocator(static_cast<uint16_t>(slot));
       if (allocator == nullptr) continue;
       const dataplane::Pool& pool = allocator->pool();
       metrics::PoolUse& use = counted[slot];

@@ -86,7 +86,7 @@ class ClearSubscribers : public ClearScan {
       const dataplane::Subscriber& s = binding.subscribers()[id];
       if (!s.in_use || !filter_.takes(s) || !takes_instance(tables, s.key.instance)) continue;
       if (filter_.external) {
-        const auto* allocator = s.paired ? binding.allocator(s.pool) : nullptr;
+        const auto* allocator = s.paired ? binding.blocks().allocator(s.pool) : nullptr;
         if (allocator == nullptr || allocator->pool().address(s.address) != *filter_.external) continue;
       }
       binding.clear_subscriber(tables, id, now);

@@ -166,7 +166,7 @@ class SubscriberScan : public Scan<SubscriberRow> {
       const Subscriber& s = w.binding().subscribers()[at.record++];
       if (!s.in_use || !filter_.takes(s) || !takes_instance(tables, s.key.instance)) continue;
       SubscriberRow row{s, std::nullopt, w.id()};
-      if (const auto* a = s.paired ? w.binding().allocator(s.pool) : nullptr)
+      if (const auto* a = s.paired ? w.binding().blocks().allocator(s.pool) : nullptr)
         row.external = a->pool().address(s.address);
       if (filter_.external && row.external != filter_.external) continue;
       rows.push_back(row);
@@ -212,7 +212,7 @@ class BlockScan : public Scan<BlockRow> {
   void copy(Worker& w, const Tables& tables, Millis, ScanPosition& at, std::vector<BlockRow>& rows) override {
     uint32_t seen = 0;
     for (; at.table < dataplane::kMaxPools; at.table++, at.record = 0) {
-      const auto* allocator = w.binding().allocator(static_cast<uint16_t>(at.table));
+      const auto* allocator = w.binding().blocks().allocator(static_cast<uint16_t>(at.table));
       if (allocator == nullptr || !takes_instance(tables, allocator->pool().instance())) continue;
       const Pool& pool = allocator->pool();
       const auto [first, end] = range(pool);

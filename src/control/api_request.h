@@ -2,14 +2,13 @@
 /// Everything in it is a string that the operator typed, checked here, so that every client has the same
 /// messages.
 ///
-/// | command                                      | keys |
-/// |----------------------------------------------|-----------------------------------------------------------|
-/// | status, interfaces, drops, workers, reload   | | | pools                                        |
-/// instance                                                  | | subscribers | subscriber, external,
-/// instance, limit                     | | blocks                                       | subscriber,
-/// external, instance, limit                     | | mappings                                     |
-/// subscriber, external, internal, protocol, instance, limit | | clear-mappings | the same without limit; all
-/// | | clear-subscribers                            | subscriber, external, instance, all |
+///     command                                     keys
+///     status, interfaces, drops, workers, reload
+///     pools                                       instance
+///     subscribers, blocks                         subscriber, external, instance, limit
+///     mappings                                    the same, internal, protocol
+///     clear-mappings                              as mappings, without limit; all
+///     clear-subscribers                           subscriber, external, instance, all
 ///
 /// The answer is one JSON object a line: rows, then `{"end":true,"rows":N}` or `{"error":"…"}`, which has
 /// `"usage":true` when the request itself was wrong.

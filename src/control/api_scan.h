@@ -3,8 +3,8 @@
 /// few hundred rows; the rows become text on the control core (format()). So a listing of a million mappings
 /// never stops a worker for longer than some ten microseconds.
 ///
-/// Records move while the scan goes on: a mapping that lives throughout is listed exactly once, one that
-/// comes or goes meanwhile may or may not be.
+/// Records come and go while the scan goes on: a mapping that lives throughout is listed exactly once, one
+/// that comes or goes meanwhile may or may not be.
 #pragma once
 
 #include <vector>

@@ -79,7 +79,10 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   started_at_ = applied_at_ = now();
 }
 
-Appliance::~Appliance() { stop_workers(); }
+Appliance::~Appliance() {
+  stop_workers();
+  engine_->mark_run(logging::EventKind::stopped, now());
+}
 
 void Appliance::open_ports(const config::Config& config) {
   for (const config::Interface& i : config.interfaces) {
@@ -124,8 +127,9 @@ void Appliance::start_log(const config::Config& config) {
     damaged += ring->damaged();
   }
   // What a process with more workers left behind is written now; its files have no further use.
-  for (const std::string& path : logging::ring_files_from(config.logging.ring_directory, config.workers)) {
+  for (const auto& [path, worker] : logging::ring_files_from(config.logging.ring_directory, config.workers)) {
     logging::EventRing ring(path, 1);
+    ring.mark(logging::EventKind::started, now(), static_cast<uint8_t>(worker));
     recovered += ring.recovered();
     damaged += ring.damaged();
     block_log_->drain(ring);

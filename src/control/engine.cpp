@@ -94,14 +94,19 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
     workers_.push_back(std::make_unique<Worker>(setup, *fabric_));
     // Nobody runs the workers yet, so this thread may touch their state.
     for (const auto& pool : built.added)
-      workers_.back()->binding().attach(std::make_unique<BlockAllocator>(*pool, setup.self));
+      workers_.back()->binding().blocks().attach(std::make_unique<BlockAllocator>(*pool, setup.self));
   }
+  if (options.ring_files) mark_run(logging::EventKind::started, now);
   tables_ = std::move(built.tables);
   fabric_->tables.store(tables_.get(), std::memory_order_release);
   for (const auto& entry : tables_->statics) add_static(entry);
 }
 
 Engine::~Engine() = default;
+
+void Engine::mark_run(logging::EventKind kind, Millis at) {
+  for (unsigned w = 0; w < rings_.size(); ++w) rings_[w]->mark(kind, at, static_cast<uint8_t>(w));
+}
 
 std::vector<logging::EventRing*> Engine::rings() {
   std::vector<logging::EventRing*> rings;
@@ -179,8 +184,9 @@ std::string Engine::apply(const config::Config& next, Millis now) {
     for (unsigned w = 0; w < workers(); w++) {
       // Made here: it takes memory and time that a worker does not have.
       auto allocator = std::make_unique<BlockAllocator>(*pool, static_cast<WorkerId>(w));
-      run(static_cast<WorkerId>(w),
-          [&](Worker& worker, const Tables&, Millis) { worker.binding().attach(std::move(allocator)); });
+      run(static_cast<WorkerId>(w), [&](Worker& worker, const Tables&, Millis) {
+        worker.binding().blocks().attach(std::move(allocator));
+      });
     }
   }
   const std::vector<dataplane::StaticEntry> before = tables_->statics;
@@ -232,9 +238,9 @@ void Engine::publish(std::unique_ptr<Tables> tables) {
 }
 
 void Engine::add_static(const dataplane::StaticEntry& entry) {
-  Pool* const* pool = tables_->pool_of.find(entry.external.address);
+  const Pool* pool = tables_->pool_of(entry.external.address);
   if (pool == nullptr) return;
-  const WorkerId owner = (*pool)->address_owner((*pool)->index_of(entry.external.address));
+  const WorkerId owner = pool->address_owner(pool->index_of(entry.external.address));
   run(owner, [&](Worker& worker, const Tables& t, Millis at) {
     auto outcome = worker.binding().add_static(t, entry, at);
     if (const auto* why = std::get_if<dataplane::DropReason>(&outcome))
@@ -275,7 +281,7 @@ void Engine::tick(Millis now) {
 /// Moves free blocks from the worker with the most to the one with the least, when that one runs low.
 void Engine::level(Pool& pool) {
   std::vector<uint32_t> free(workers());
-  for (unsigned w = 0; w < workers(); w++) free[w] = workers_[w]->binding().free_blocks(pool.slot());
+  for (unsigned w = 0; w < workers(); w++) free[w] = workers_[w]->binding().blocks().free_blocks(pool.slot());
   const auto most = std::max_element(free.begin(), free.end()),
              least = std::min_element(free.begin(), free.end());
   const uint32_t unit = pool.split() ? 1 : pool.sets();
@@ -286,7 +292,7 @@ void Engine::level(Pool& pool) {
   std::vector<uint32_t> entries;
   const uint32_t count = (*most - *least) / 2;
   run(donor, [&](Worker& w, const Tables&, Millis) {
-    entries = w.binding().allocator(pool.slot())->surrender(count);
+    entries = w.binding().blocks().allocator(pool.slot())->surrender(count);
   });
   if (entries.empty()) return;
   for (uint32_t e : entries) {
@@ -295,7 +301,8 @@ void Engine::level(Pool& pool) {
     else
       pool.set_address_owner(e, needy);
   }
-  run(needy, [&](Worker& w, const Tables&, Millis) { w.binding().allocator(pool.slot())->adopt(entries); });
+  run(needy,
+      [&](Worker& w, const Tables&, Millis) { w.binding().blocks().allocator(pool.slot())->adopt(entries); });
 }
 
 /// Draining pools all of whose blocks are free.
@@ -304,7 +311,7 @@ std::vector<uint16_t> Engine::drained_pools() const {
   for (const auto& pool : registry_.pools()) {
     if (!pool || !pool->draining) continue;
     uint32_t free = 0;
-    for (const auto& w : workers_) free += w->binding().free_blocks(pool->slot());
+    for (const auto& w : workers_) free += w->binding().blocks().free_blocks(pool->slot());
     if (free == pool->block_count()) slots.push_back(pool->slot());
   }
   return slots;
@@ -323,7 +330,7 @@ void Engine::retire_pools(Millis now) {
   fill_interfaces(*built.tables, config_);
   publish(std::move(built.tables));
   for (uint16_t slot : slots)
-    run_everywhere([&](Worker& w, const Tables&, Millis) { w.binding().detach(slot); });
+    run_everywhere([&](Worker& w, const Tables&, Millis) { w.binding().blocks().detach(slot); });
 }
 
 }  // namespace culvert::control

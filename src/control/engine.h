@@ -40,7 +40,8 @@ class Engine {
     uint32_t event_ring_size = 65536;
   };
 
-  /// Takes all memory there ever will be. Throws std::runtime_error that names what could not be had.
+  /// Takes all memory there will be, but that of pools which a reload adds. Throws std::runtime_error that
+  /// names what could not be had.
   Engine(const config::Config& config, std::vector<InterfaceFacts> facts, const Options& options, Millis now);
   ~Engine();
 
@@ -51,6 +52,9 @@ class Engine {
   const dataplane::Tables& tables() const { return *tables_; }
   const config::Config& config() const { return config_; }
   std::vector<logging::EventRing*> rings();
+  /// Puts on record that all workers start or have ended, while none of them runs. With ring files the start
+  /// is marked by the constructor.
+  void mark_run(logging::EventKind kind, Millis at);
   /// The cell a configured next hop's link-layer address is read from; the control core sets it as it learns.
   dataplane::NextHopCell& next_hop_ipv4(unsigned interface) { return next_hops_[2 * interface]; }
   dataplane::NextHopCell& next_hop_ipv6(unsigned interface) { return next_hops_[2 * interface + 1]; }

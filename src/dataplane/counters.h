@@ -46,7 +46,8 @@ struct alignas(64) Counters {
   Counter subscribers_live;
   Counter blocks_allocated, blocks_released, blocks_live;
   Counter block_refusals;   ///< block requests that could not be met, whatever the reason
-  Counter holds_cut_short;  ///< ports reused before hold-down-timeout because hold-down-max was reached
+  Counter holds_cut_short;  ///< ports and blocks reused before hold-down-timeout because hold-down-max was
+                            ///< reached
   Counter icmp_errors_sent, icmp_errors_limited, icmp_errors_translated;
   std::array<Counter, kDropReasonCount> drops;
 

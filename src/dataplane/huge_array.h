@@ -22,8 +22,8 @@ void populate_pages(bool populate);
 /// Bytes taken by take_pages() so far by this process and not given back.
 size_t pages_in_use();
 
-/// A fixed array of zero-initialised, trivially copyable records. Owner: whoever holds it; no thread of its
-/// own.
+/// A fixed array of zero-initialised records that need no destructor. Owner: whoever holds it; no thread of
+/// its own.
 template <typename T>
 class HugeArray {
   static_assert(std::is_trivially_destructible_v<T>);

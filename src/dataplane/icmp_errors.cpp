@@ -106,9 +106,9 @@ void Pipeline::icmp_error_from_outside(Packet& p) {
   MappingTable& table = w_.binding_.mappings();
   p.mapping = table.find(p.external);
   if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
-    Pool* const* pool = t_.pool_of.find(p.external.address);
+    const Pool* pool = t_.pool_of(p.external.address);
     const WorkerId owner =
-        pool == nullptr ? w_.self_ : (*pool)->owner(p.external.address, p.external.port.value());
+        pool == nullptr ? w_.self_ : pool->owner(p.external.address, p.external.port.value());
     if (owner != w_.self_) return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
     return drop(p, DropReason::icmp_error_unmapped);
   }

@@ -85,16 +85,17 @@ struct alignas(64) Mapping {
   net::Be16 external_port;
   SessionState first_state = SessionState::none;  ///< state of the session with first_remote
   uint8_t instance = 0;                           ///< slot in Tables
-  ShortTime expires;
-  uint32_t subscriber = 0;  ///< record number in the SubscriberTable
+  ShortTime expires;                              ///< TCP: of the first session; UDP, ICMP: of the mapping
+  uint32_t subscriber = 0;                        ///< record number in the SubscriberTable
   net::Ipv4Address first_remote_address;
   net::Be16 first_remote_port;
-  uint16_t transport_delta =
-      0;  ///< raw, outbound: external minus internal endpoint (checksum.h); inbound: inverse
+  /// Raw (checksum.h), outbound: what the transport checksum grows by, from ports and, where there is one,
+  /// the pseudo-header (ICMPv4 has none); inbound: its inverse.
+  uint16_t transport_delta = 0;
   uint16_t address_delta = 0;   ///< raw, outbound: external minus internal IPv4 address; 0 for nat64
   uint16_t extra_sessions = 0;  ///< sessions in the SessionTable
-  uint32_t first_extra = 0;     ///< head of their chain there
-  ShortTime created;
+  uint32_t first_extra = 0;     ///< head of their chain there; means nothing without them
+  ShortTime created;            ///< a static mapping's age is known modulo 49 days
   bool in_use : 1 = false;
   bool is_static : 1 = false;  ///< never expires, holds an explicit port
   uint8_t spare[3] = {};

@@ -1,7 +1,7 @@
 /// A packet on its way through a worker, and the few operations on mbufs the pipeline uses.
 ///
 /// Between the Ethernet header's removal and its writing anew, an mbuf's data begins at the outermost IP
-/// header. The mbuf's `hash.usr` carries the Mark below while the packet lies in a ring between workers.
+/// header. The mbuf's `hash.usr` carries the Mark below while the packet lies in a ring.
 ///
 /// In sanitizer builds all room around a packet's bytes is poisoned (fence()), so that a read one byte past
 /// the packet crashes the tests although DPDK's memory is invisible to AddressSanitizer.
@@ -26,7 +26,7 @@ enum class Form : uint8_t {
   from_inside,   ///< an IP packet that came in on an inside interface
   from_outside,  ///< an IPv4 packet for a pool address, from outside
   hairpin,       ///< an IPv4 packet for a pool address that a subscriber sent; already translated outbound
-  frame,         ///< an Ethernet frame of the kernel's, to be sent as it is (without VLAN tag)
+  frame,         ///< an untagged Ethernet frame of the kernel's; the worker adds the interface's tag
 };
 
 /// Four bytes that travel with an mbuf in a ring.

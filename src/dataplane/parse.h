@@ -1,6 +1,6 @@
 /// Parsing: every length is checked here before anything else looks at the bytes. Each function takes the
-/// packet's memory as it is (mbuf data, one segment), fills in the Packet and returns why the packet is no
-/// good, if it isn't.
+/// packet's memory as it is (mbuf data, one segment), fills in the Packet and says why the packet is no good,
+/// if it isn't.
 #pragma once
 
 #include <optional>
@@ -28,7 +28,8 @@ Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available);
 Refusal parse_ipv6(Packet& p);
 
 /// Walks hop-by-hop options, destination options and a spent routing header (RFC 7915 §5.1: skipped) behind
-/// `p.ip6`. On success `*protocol` is the first other next header and `*offset` where it starts.
+/// `p.ip6`. On success `*protocol` is the first other next header and `*offset` where it starts, in bytes
+/// from `p.ip6`. A fragment is refused.
 Refusal skip_extensions(const Packet& p, uint8_t* protocol, unsigned* offset);
 
 /// The transport header at `p.l4` (`protocol` is an IPv4 or IPv6 number). Sets ports, flags and protocol in

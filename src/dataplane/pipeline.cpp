@@ -162,7 +162,7 @@ WorkerId Pipeline::worker_for(const Packet& p, const SubscriberRule& rule) const
 
 void Pipeline::deliver_outside(Packet& p) {
   const net::Ipv4Address to = p.remote.address;
-  if (t_.maybe_local(to) && t_.pool_of.find(to) != nullptr) [[unlikely]] {
+  if (t_.maybe_local(to) && t_.pool_of(to) != nullptr) [[unlikely]] {
     w_.counters_.hairpinned.add();
     hairpin_[hairpins_++] = p.m;
     return;
@@ -213,9 +213,9 @@ void Pipeline::inbound(Lane& lane) {
 }
 
 void Pipeline::miss_inbound(Packet& p) {
-  Pool* const* pool = t_.pool_of.find(p.external.address);
+  const Pool* pool = t_.pool_of(p.external.address);
   if (pool == nullptr) return drop(p, DropReason::not_for_us);
-  const WorkerId owner = (*pool)->owner(p.external.address, p.external.port.value());
+  const WorkerId owner = pool->owner(p.external.address, p.external.port.value());
   if (owner != w_.self_) return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
   drop(p, DropReason::no_mapping);
 }

@@ -42,6 +42,8 @@ class Pipeline {
   void take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface, bool ours);
   void from_inside_ipv4(Packet& p);
   void from_inside_ipv6(Packet& p);
+  /// Parses the packet inside a softwire and begins its key; the outer header stays until decapsulate() in
+  /// the last stage, since handing over and answering errors need it.
   void open_softwire(Packet& p, Context context);
   void open_nat64(Packet& p, Context context);
   void from_outside(Packet& p);
@@ -57,9 +59,10 @@ class Pipeline {
   MappingId miss_outbound(Packet& p);
   /// Nobody here knows the external endpoint: another worker's address, or nobody's port.
   void miss_inbound(Packet& p);
-  /// Whether the IPv4 form of an outbound packet fits the outside MTU; if not, its sender is told.
+  /// Whether the IPv4 form of an outbound packet, in bytes, fits the outside MTU; if not, its sender is told.
   bool fits_outside(const Packet& p);
-  /// Rewrites an inbound packet, wraps it for its carriage and sends it.
+  /// Looks at TTL and the inside MTU (the outer header counts), rewrites an inbound packet, wraps it for its
+  /// carriage and sends it; otherwise tells its sender.
   void deliver_inside(Packet& p, const Mapping& m);
   /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its
   /// destination.
@@ -74,13 +77,16 @@ class Pipeline {
 
   // icmp_answer.cpp: errors the box itself makes.
   /// Tells the sender of a packet from either side that it was not forwarded; type and code are ICMPv4's and
-  /// are translated for IPv6 senders. Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
+  /// are translated for IPv6 senders; a softwire's host is told by ICMPv4 inside its softwire. `mtu`: what
+  /// its sender may send, in bytes of his packet. Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
   void answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu = 0);
+  /// The same for an IPv6 sender; type and code are ICMPv6's.
   void answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu);
 
   // send.cpp: out of the worker.
   /// Sends an IP packet (mbuf data at its outermost header) out of an interface, or drops it.
   void send(uint8_t interface, rte_mbuf* m, bool ipv6);
+  /// Gives a packet for the box itself to the kernel. `link_local`: it concerns the link only, like ND.
   void punt(Packet& p, bool link_local);
   void hand_over(Packet& p, WorkerId to, Form form);
   void drop(rte_mbuf* m, DropReason reason) {
@@ -88,8 +94,9 @@ class Pipeline {
     free_packet(m);
   }
   void drop(Packet& p, DropReason reason) { drop(p.m, reason); }
-  /// The steering's opinion on a source address; nullopt: no subscriber.
+  /// What subscriber-match says of the source; nullopt: no subscriber.
   std::optional<SubscriberRule> rule_for(const Packet& p) const;
+  /// Whose the subscriber is, by the steering.
   WorkerId worker_for(const Packet& p, const SubscriberRule& rule) const;
 
   Worker& w_;

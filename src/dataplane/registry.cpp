@@ -151,8 +151,8 @@ void Registry::add_statics(Tables& t, const config::Instance& instance, uint8_t 
         if (t.instances[slot].contexts[c]) e.internal.context = static_cast<Context>(c);
     }
     if (instance.carriage != Carriage::nat64) e.internal.ipv4 = s.internal_address;
-    if (Pool* const* pool = t.pool_of.find(s.external_address))
-      t.steering.pin(e.subscriber, (*pool)->address_owner((*pool)->index_of(s.external_address)));
+    if (const Pool* pool = t.pool_of(s.external_address))
+      t.steering.pin(e.subscriber, pool->address_owner(pool->index_of(s.external_address)));
     t.statics.push_back(e);
   }
 }
@@ -202,7 +202,7 @@ Registry::Result Registry::build(const config::Config& config, Millis now) {
     for (unsigned c = 1; c < kMaxContexts; c++)
       if (view.contexts[c]) add_context(t, static_cast<Context>(c));
   }
-  t.pool_of = net::RangeMap<net::Ipv4Prefix, Pool*>(std::move(by_prefix));
+  t.pool_ranges = net::RangeMap<net::Ipv4Prefix, Pool*>(std::move(by_prefix));
   std::stable_sort(t.nat64_prefixes.begin(), t.nat64_prefixes.end(),
                    [&](Context a, Context b) { return t.contexts[a].length > t.contexts[b].length; });
 

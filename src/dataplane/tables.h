@@ -65,7 +65,7 @@ struct ContextView {
   net::Ipv6Address address;  ///< ds-lite: the AFTR address; nat64: the prefix
   bool well_known = false;   ///< nat64: 64:ff9b::/96
 
-  /// RFC 6052 lengths are whole bytes.
+  /// nat64 only; RFC 6052 lengths are whole bytes.
   bool is_prefix_of(const net::Ipv6Address& a) const { return std::memcmp(&a, &address, length / 8) == 0; }
 };
 
@@ -80,16 +80,16 @@ struct InstanceView {
   uint32_t udp = 0, tcp_idle = 0, tcp_trans_open = 0, tcp_trans_close = 0, tcp_in_syn = 0, icmp = 0,
            port_set = 0;
   config::SubscriberLimits limits;
-  uint32_t mapping_limit = 0;   ///< of one worker; 0: none
-  std::vector<uint16_t> pools;  ///< slots, in configuration order
-  std::bitset<kMaxContexts> contexts;
+  uint32_t mapping_limit = 0;          ///< of one worker; 0: none
+  std::vector<uint16_t> pools;         ///< slots, in configuration order
+  std::bitset<kMaxContexts> contexts;  ///< its AFTR addresses or prefixes
   std::string name;
 };
 
 /// What subscriber-match says of a source address.
 struct SubscriberRule {
-  uint8_t instance;
-  uint8_t mask;
+  uint8_t instance;  ///< slot
+  uint8_t mask;      ///< subscriber-mask, IPv4 0–32
 };
 
 /// A static mapping with its numbers resolved.
@@ -97,7 +97,7 @@ struct StaticEntry {
   InternalKey internal;
   ExternalKey external;
   SubscriberKey subscriber;
-  uint8_t mask;
+  uint8_t mask;  ///< as in Subscriber: an IPv4 mask counts from 96
   bool operator==(const StaticEntry&) const = default;
 };
 
@@ -115,12 +115,12 @@ struct Tables {
   std::vector<Context> softwires, nat64_prefixes;  ///< contexts in use; of prefixes the longest first
 
   std::vector<std::shared_ptr<Pool>> pools;  ///< by slot; null where there is none
-  net::RangeMap<net::Ipv4Prefix, Pool*> pool_of;
+  net::RangeMap<net::Ipv4Prefix, Pool*> pool_ranges;
   Steering steering;
   std::vector<StaticEntry> statics;
-  bool draining = false;  ///< some pool is on its way out
-  uint32_t hold_ms = 120'000;
-  uint32_t icmp_error_rate = 100;
+  bool draining = false;           ///< some pool is on its way out
+  uint32_t hold_ms = 120'000;      ///< hold-down-timeout
+  uint32_t icmp_error_rate = 100;  ///< a second, for each worker and side (icmp_budget.h)
 
   std::vector<net::Ipv4Address> own_ipv4;  ///< the interfaces' addresses: traffic to them goes to the kernel
   std::vector<net::Ipv6Address> own_ipv6;
@@ -128,6 +128,12 @@ struct Tables {
   /// What subscriber-match says of a source (IPv4 as ::ffff:a.b.c.d), or nullptr.
   const SubscriberRule* rule_for(Carriage carriage, const net::Ipv6Address& source) const;
   const SubscriberRule* rule_for(net::Ipv4Address source) const { return subscribers_nat44.find(source); }
+
+  /// The pool of an address, or nullptr.
+  Pool* pool_of(net::Ipv4Address a) const {
+    Pool* const* found = pool_ranges.find(a);
+    return found == nullptr ? nullptr : *found;
+  }
 
   /// Whether an IPv4 destination may be a pool's or our own: one bit a /16. Says no for nearly all the
   /// Internet from 8 KiB of cache, so that hairpinning costs other packets nothing.

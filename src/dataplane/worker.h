@@ -1,19 +1,19 @@
 /// A worker: the packet path of one core. It is given bursts of frames and the time, and fills its Outbox
 /// with frames to be sent; it reads no clock and touches no device, so the same code serves the polling loop
-/// (control/appliance), `culvert replay`, the benchmark and the fuzzer.
+/// (control/worker_loop.h), `culvert replay`, the benchmark and the fuzzer.
 ///
 /// The life of a burst (docs/architecture.md tells it at length):
 ///
-///     receive() ─ classify ─┬─ from inside ─ carriage opens ─ outbound index ─ track ─ rewrite ─ send
-///     outside
-///                           ├─ from outside ─ inbound index ─ filter, track ─ rewrite, carriage wraps ─ send
-///                           inside └─ ARP, ND, our own addresses ─ ring to the kernel
+///     receive() ─ classify
+///                   ├─ from inside ── carriage opens ─ outbound index ─ track ─ rewrite ─ send outside
+///                   ├─ from outside ─ inbound index ─ filter, track ─ rewrite, carriage wraps ─ send inside
+///                   └─ ARP, ND, our own addresses ─ ring to the kernel
 ///
 /// Lookups go over the whole burst in stages, so that the cache misses of its packets overlap. A packet whose
 /// mapping is not here takes the slow path: whose subscriber or whose address is it? Another worker's is
 /// handed over by ring, one of ours gets a mapping or is dropped for a named reason.
 ///
-/// Thread: everything is called from the worker's own thread, but `post()` and the counters.
+/// Thread: everything is called from the worker's own thread, but `post()`, `idle()` and the counters.
 #pragma once
 
 #include <rte_ring.h>
@@ -53,7 +53,7 @@ struct Fabric {
 
   rte_mempool* buffers;
   std::vector<rte_ring*> to_worker;  ///< many producers, one consumer
-  rte_ring* to_kernel;               ///< frames for the exception path; the control core is the consumer
+  rte_ring* to_kernel;  ///< untagged frames, Mark::interface says for which tap; read by the control core
   std::atomic<const Tables*> tables{nullptr};
 };
 

@@ -49,7 +49,12 @@ void format_subscriber(std::string& out, const Event& e) {
 
 void append_line(std::string& out, const Event& e) {
   format_time(out, e.time);
-  fmt::format_to(std::back_inserter(out), " {} subscriber=", name_of(e.kind));
+  fmt::format_to(std::back_inserter(out), " {}", name_of(e.kind));
+  if (e.kind == EventKind::started || e.kind == EventKind::stopped) {
+    fmt::format_to(std::back_inserter(out), " worker={} sequence={}", e.worker, e.sequence);
+    return;
+  }
+  out += " subscriber=";
   format_subscriber(out, e);
   fmt::format_to(std::back_inserter(out), " external={} ports={}-{} instance=", e.external.text(),
                  e.first_port, e.last_port);

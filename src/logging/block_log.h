@@ -4,9 +4,10 @@
 ///         ports=1024-1535 instance=homes reason=first-packet worker=0 sequence=1
 ///
 /// (on one line; a block-released ends with peak-mappings=N). A subscriber that is a single host has no
-/// prefix length. `LogThread` moves events from the rings to the file: when the disk is full or gone it keeps
-/// the events in their rings, says so once, and tries again; the workers then refuse new blocks instead of
-/// giving ports that no record knows.
+/// prefix length. `started` and `stopped` lines, with worker and sequence only, end all blocks. `LogThread`
+/// moves events from the rings to the file: when the disk is full or gone it keeps the events in their rings,
+/// says so once, and tries again; the workers then refuse new blocks instead of giving ports that no record
+/// knows.
 ///
 /// After a crash between writing a line and releasing its event the line is there twice; worker and sequence
 /// tell.

@@ -1,5 +1,6 @@
-/// What is put on record: one fixed-size event for every block given and taken back. A value, written by a
-/// worker into its ring (event_ring.h) before the block's first packet leaves, read by the log thread.
+/// What is put on record: one fixed-size event for every block given and taken back, and a mark for every
+/// start and orderly end of a worker, which end all its blocks at once. A value, written by a worker into its
+/// ring (event_ring.h) before the block's first packet leaves, read by the log thread.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,8 @@ enum class EventKind : uint8_t {
   block_allocated = 1,
   block_released = 2,
   record_lost = 3,  ///< a crash of the machine tore this event; only worker and sequence are known
+  started = 4,      ///< a mark: the worker starts, and no block that it gave before is anybody's any more
+  stopped = 5,      ///< a mark: the worker ended in order, and all its blocks with it
 };
 
 /// Why a block was given or taken back.
@@ -23,7 +26,6 @@ enum class EventReason : uint8_t {
   idle,              ///< released: port-set-timeout after the last mapping
   cleared,           ///< released: by `culvert clear`
   pool_removed,      ///< released: its pool left the configuration
-  shutdown,          ///< released: reserved for an orderly end that gives blocks back
   machine_crash,     ///< lost
 };
 
@@ -35,6 +37,10 @@ constexpr std::string_view name_of(EventKind k) {
       return "block-released";
     case EventKind::record_lost:
       return "record-lost";
+    case EventKind::started:
+      return "started";
+    case EventKind::stopped:
+      return "stopped";
   }
   return "unknown";
 }
@@ -52,8 +58,6 @@ constexpr std::string_view name_of(EventReason r) {
       return "cleared";
     case EventReason::pool_removed:
       return "pool-removed";
-    case EventReason::shutdown:
-      return "shutdown";
     case EventReason::machine_crash:
       return "machine-crash";
   }

@@ -23,7 +23,7 @@ constexpr char kMagic[8] = {'c', 'u', 'l', 'v', 'r', 'i', 'n', 'g'};
 constexpr uint32_t kVersion = 1;
 constexpr size_t kHeaderBytes = 4096;
 
-size_t bytes_for(uint32_t capacity) { return kHeaderBytes + size_t{capacity} * sizeof(Event); }
+size_t bytes_for(uint32_t capacity) { return kHeaderBytes + (size_t{capacity} + 1) * sizeof(Event); }
 
 /// Tells a crash of the process from one of the machine.
 std::array<char, 40> boot_id() {
@@ -38,7 +38,7 @@ std::array<char, 40> boot_id() {
 
 /// Whether an event can be what was pushed as number `sequence`.
 bool whole(const Event& e, uint64_t sequence) {
-  return e.sequence == sequence && e.kind >= EventKind::block_allocated && e.kind <= EventKind::record_lost &&
+  return e.sequence == sequence && e.kind >= EventKind::block_allocated && e.kind <= EventKind::stopped &&
          e.first_port <= e.last_port && e.subscriber_length <= 128 && e.instance[sizeof e.instance - 1] == 0;
 }
 
@@ -112,8 +112,8 @@ void EventRing::open(const std::string& path, uint32_t capacity) {
     fail(fmt::format("{} bytes cannot be a ring of this version", size),
          "move the file away to start without it");
   }
-  const auto mapped = static_cast<uint32_t>((size - kHeaderBytes) / sizeof(Event));
-  map(mapped);
+  const uint64_t fit = (size - kHeaderBytes) / sizeof(Event);
+  map(static_cast<uint32_t>(std::max<uint64_t>(fit, 1) - 1));
   check_header(size);
   capacity_ = header_->capacity;
   salvage();
@@ -171,7 +171,7 @@ void EventRing::check_header(uint64_t file_size) const {
     fail(fmt::format("says it holds {} events, but is {} bytes long", header_->capacity, file_size), fix);
   }
   const uint64_t head = header_->head, tail = header_->tail;
-  if (tail > head || head - tail > header_->capacity) {
+  if (tail > head || head - tail > uint64_t{header_->capacity} + 1) {
     fail(fmt::format("says that {} events were pushed and {} consumed, of a capacity of {}", head, tail,
                      header_->capacity),
          fix);
@@ -187,7 +187,7 @@ void EventRing::salvage() {
   lost.reason = EventReason::machine_crash;
   std::vector<uint64_t> torn;
   for (uint64_t i = tail; i != head; ++i) {
-    const Event& e = events_[i % capacity_];
+    const Event& e = slot(i);
     if (whole(e, i + 1)) {
       lost.time = e.time;  // the nearest thing known
       lost.worker = e.worker;
@@ -202,24 +202,37 @@ void EventRing::salvage() {
   }
   for (uint64_t i : torn) {
     lost.sequence = i + 1;
-    events_[i % capacity_] = lost;
+    slot(i) = lost;
   }
 }
 
 bool EventRing::push(const Event& event) {
-  const uint64_t head = header_->head.load(std::memory_order_relaxed);
-  if (head - header_->tail.load(std::memory_order_acquire) >= capacity_) return false;
-  Event& slot = events_[head % capacity_];
-  slot = event;
-  slot.sequence = head + 1;
-  header_->head.store(head + 1, std::memory_order_release);
+  if (waiting() >= capacity_) return false;
+  put(event);
   return true;
+}
+
+void EventRing::mark(EventKind kind, uint64_t time, uint8_t worker) {
+  if (waiting() > capacity_) return;
+  Event event;
+  event.kind = kind;
+  event.time = time;
+  event.worker = worker;
+  put(event);
+}
+
+void EventRing::put(const Event& event) {
+  const uint64_t head = header_->head.load(std::memory_order_relaxed);
+  Event& e = slot(head);
+  e = event;
+  e.sequence = head + 1;
+  header_->head.store(head + 1, std::memory_order_release);
 }
 
 const Event* EventRing::peek(uint32_t ahead) const {
   const uint64_t at = header_->tail.load(std::memory_order_relaxed) + ahead;
   if (at >= header_->head.load(std::memory_order_acquire)) return nullptr;
-  return &events_[at % capacity_];
+  return &slot(at);
 }
 
 void EventRing::release(uint32_t n) {
@@ -237,8 +250,8 @@ std::string ring_path(const std::string& directory, unsigned worker) {
   return fmt::format("{}/events.{}.ring", directory, worker);
 }
 
-std::vector<std::string> ring_files_from(const std::string& directory, unsigned first) {
-  std::vector<std::string> found;
+std::vector<std::pair<std::string, unsigned>> ring_files_from(const std::string& directory, unsigned first) {
+  std::vector<std::pair<std::string, unsigned>> found;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
     const std::string name = entry.path().filename().string();
@@ -248,7 +261,7 @@ std::vector<std::string> ring_files_from(const std::string& directory, unsigned 
     const char* end = name.data() + name.size();
     auto [rest, error] = std::from_chars(name.data() + kBefore.size(), end, worker);
     if (error == std::errc{} && std::string_view(rest, end) == ".ring" && worker >= first) {
-      found.push_back(entry.path().string());
+      found.emplace_back(entry.path().string(), worker);
     }
   }
   std::ranges::sort(found);

@@ -37,7 +37,7 @@ constexpr bool is_martian(Ipv4Address a) {
 constexpr bool is_global(Ipv4Address a) {
   const uint32_t v = a.value();
   return !is_martian(a) && v >> 24 != 10 && v >> 20 != 0xac1 && v >> 16 != 0xc0a8 && v >> 16 != 0xa9fe &&
-         v >> 22 != 0x191 && v >> 17 != 0x6309;  // 100.64/10, 198.18/15
+         v >> 8 != 0xc00000 && v >> 22 != 0x191 && v >> 17 != 0x6309;  // 100.64/10, 198.18/15
 }
 
 /// An IPv6 address (16 bytes, network order). Alignment 1: it lies in packets where it will.

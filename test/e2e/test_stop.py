@@ -41,9 +41,25 @@ def test_log_knows_every_port_after_the_end(net):
 
 def covers(record, address, port):
     """Whether a line of the block log gives this port to somebody."""
+    if " block-allocated " not in record:
+        return False
     fields = dict(word.split("=", 1) for word in record.split() if "=" in word)
     first, last = fields["ports"].split("-")
-    return "block-allocated" in record and fields["external"] == address and int(first) <= port <= int(last)
+    return fields["external"] == address and int(first) <= port <= int(last)
+
+
+def test_log_marks_start_and_end_of_every_worker(net):
+    """What was given before a restart is nobody's after it, and the log says so."""
+    for subscriber in net.subscribers.values():
+        subscriber.whoami()
+    net.stop()
+    ended = net.daemon.log_records()
+    net.start()
+    marks = net.lab.wait_until(lambda: net.daemon.log_records()[len(ended):], "the new start is on record", 2)
+    for worker in range(net.workers):
+        own = [r.split()[1] for r in ended if f" worker={worker} " in r]
+        assert own[0] == "started" and own[-1] == "stopped", (worker, own)
+        assert any(f" started worker={worker} " in r for r in marks), (worker, marks)
 
 
 def test_restart_serves_again_at_once(net):

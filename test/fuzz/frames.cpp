@@ -169,7 +169,9 @@ Bytes ipv6(const std::string& source, const std::string& destination, uint8_t ne
 }
 
 Bytes frame(const Bytes& packet) {
-  Bytes b = {0x02, 0xc0, 0, 0, 0, 1, 0x02, 0, 0, 0, 1, 0xfe, 0x08, 0x00};
+  Bytes b;
+  b.reserve(14 + packet.size());
+  for (uint8_t byte : {0x02, 0xc0, 0, 0, 0, 1, 0x02, 0, 0, 0, 1, 0xfe, 0x08, 0x00}) b.push_back(byte);
   if (!packet.empty() && packet[0] >> 4 == 6) put16(b, 12, 0x86dd);
   b.insert(b.end(), packet.begin(), packet.end());
   return b;

@@ -3,7 +3,8 @@
 /// A new subscriber gets a block on the address with the most free blocks, so that room for the second block
 /// of everyone stays as even as can be (a subscriber's blocks are all on one address, RFC 6888 REQ-2).
 /// Addresses are kept in one list per count of free blocks, so the choice takes no search. Within an address
-/// the block that has been free longest goes first. Only the owning worker touches this object.
+/// the block that has been free longest goes first. Only the owning worker touches this object,
+/// but free_blocks().
 #pragma once
 
 #include <atomic>

@@ -2,38 +2,26 @@
 /// DS-Lite and NAT64. It owns all NAT state of one worker and knows nothing of packets' bytes, only of keys,
 /// flags and time; the worker (worker.h) parses and rewrites.
 ///
-/// The life of a mapping: create() finds or makes the subscriber, a port in one of his blocks (a block is put
-/// on record before it is used, promise 1) and a record; track() moves its TCP state or filter entries and
-/// its timer with every packet; sweep() ends it, frees the port through the hold-down queue and the block
-/// after port-set-timeout. Nothing is ever evicted (RFC 6888 REQ-11).
+/// The life of a mapping: create() finds or makes the subscriber, a port in one of his blocks (port_blocks.h)
+/// and a record; track() moves its TCP state or filter entries and its timer with every packet; sweep() ends
+/// it and gives the port back. Nothing is ever evicted (RFC 6888 REQ-11).
 ///
 /// Belongs to one worker thread; no locks.
 #pragma once
 
-#include <memory>
+#include <array>
 #include <variant>
-#include <vector>
 
-#include "dataplane/binding/block_allocator.h"
-#include "dataplane/binding/hold_queue.h"
+#include "dataplane/binding/port_blocks.h"
+#include "dataplane/binding/setup.h"
 #include "dataplane/binding/subscriber_table.h"
 #include "dataplane/counters.h"
 #include "dataplane/mapping_table.h"
 #include "dataplane/session_table.h"
 #include "dataplane/tables.h"
 #include "dataplane/tcp_state.h"
-#include "logging/event_ring.h"
 
 namespace culvert::dataplane {
-
-/// One worker's share of config::Capacity and what makes it differ from the others.
-struct BindingSetup {
-  WorkerId self = 0;
-  uint32_t mappings = 1, sessions = 1, subscribers = 1, held = 1;
-  net::HashKey hash_key;
-  uint64_t seed = 1;
-  logging::EventRing* log = nullptr;
-};
 
 class StatefulBinding {
  public:
@@ -43,6 +31,8 @@ class StatefulBinding {
   const MappingTable& mappings() const { return mappings_; }
   const SessionTable& sessions() const { return sessions_; }
   const SubscriberTable& subscribers() const { return subscribers_; }
+  PortBlocks& blocks() { return blocks_; }
+  const PortBlocks& blocks() const { return blocks_; }
 
   /// What an attempt to make a mapping came to: the mapping, or why not.
   using Outcome = std::variant<MappingId, DropReason>;
@@ -87,22 +77,9 @@ class StatefulBinding {
   /// and blocks whose hold-down or port-set-timeout is over. Call it at least every few milliseconds.
   void sweep(const Tables& tables, Millis now);
 
-  /// Ends mappings now, as `culvert clear` asks. `whole_subscriber` also gives his blocks back.
+  /// Ends mappings now, as `culvert clear` asks; clear_subscriber() also gives his blocks back.
   void clear_mapping(const Tables& tables, MappingId id, Millis now);
   void clear_subscriber(const Tables& tables, SubscriberId id, Millis now);
-
-  /// Pools come and go with the configuration. detach() needs a pool without live and held blocks.
-  void attach(std::unique_ptr<BlockAllocator> allocator);
-  void detach(uint16_t slot);
-  BlockAllocator* allocator(uint16_t slot) {
-    return slot < allocators_.size() ? allocators_[slot].get() : nullptr;
-  }
-
-  /// Free blocks of a pool. Any thread may ask, but not while the pool is being attached or detached.
-  uint32_t free_blocks(uint16_t slot) const {
-    const BlockAllocator* a = slot < allocators_.size() ? allocators_[slot].get() : nullptr;
-    return a == nullptr ? 0 : a->free_blocks();
-  }
 
   /// Makes the static mapping if it is this worker's and not there yet. An error is why it cannot be made.
   Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now);
@@ -116,12 +93,6 @@ class StatefulBinding {
   size_t bytes() const { return mappings_.bytes() + sessions_.bytes() + subscribers_.bytes(); }
 
  private:
-  struct Port {
-    uint16_t pool;
-    BlockIndex block;
-    uint16_t offset;
-  };
-
   /// Timers are refreshed with a grain of a second, so that a busy mapping's line is not written by every
   /// packet.
   static void refresh(Mapping& m, uint32_t timeout, Millis now) {
@@ -133,6 +104,8 @@ class StatefulBinding {
     refresh(m, m.internal.protocol == Protocol::udp ? policy.udp : policy.icmp, now);
   }
 
+  /// Something of the mapping has timed out: ends its first session, lets the next one take that place, or
+  /// ends the mapping. Whether the mapping lives on.
   bool outlive(const Tables& tables, MappingId id, Millis now);
   void start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires, Millis now) const;
   std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id,
@@ -154,45 +127,18 @@ class StatefulBinding {
   Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id,
                      const InternalKey& key, Millis now);
   MappingId add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id, Millis now);
-  std::variant<Port, DropReason> choose_port(const Tables& tables, SubscriberId id, const InternalKey& key,
-                                             Millis now);
-  std::variant<Port, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
-  bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset);
-  bool record(const Tables& tables, logging::EventKind kind, logging::EventReason reason, const Subscriber& s,
-              net::Ipv4Address external, uint16_t first, uint16_t last, uint16_t peak, Millis now,
-              uint8_t protocol = 0);
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
   void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
-  void release_port(const Tables& tables, Pool& pool, BlockIndex b, uint16_t offset, PortSpace space,
-                    bool hold, Millis now);
-  void push_held(const Tables& tables, const HeldItem& item);
-  void release_held(const Tables& tables, const HeldItem& item);
-  bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
-  void forget_if_unused(SubscriberId id);
-  static void unchain(const Tables& tables, Subscriber& s, uint16_t slot, BlockIndex b);
-  Pool* pool_for(const Tables& tables, net::Ipv4Address a) const;
-  void link_idle(Pool& pool, BlockIndex b, ShortTime until);
-  void unlink_idle(Pool& pool, BlockIndex b);
-  void sweep_idle_blocks(const Tables& tables, Millis now);
   void sweep_mappings(const Tables& tables, uint32_t count, Millis now);
   void sweep_sessions(uint32_t count, Millis now);
 
-  /// Blocks waiting for port-set-timeout, oldest first; one list a pool, since timeouts differ by instance.
-  struct IdleList {
-    BlockIndex first = kNoBlock, last = kNoBlock;
-  };
-
   WorkerId self_;
   Counters& counters_;
-  logging::EventRing* log_;
-  net::Random random_;
   MappingTable mappings_;
   SessionTable sessions_;
   SubscriberTable subscribers_;
-  HoldQueue held_;
-  std::vector<std::unique_ptr<BlockAllocator>> allocators_;  ///< by pool slot
-  std::vector<IdleList> idle_;                               ///< by pool slot
+  PortBlocks blocks_;
   std::array<uint32_t, kMaxInstances> instance_mappings_{};
   uint32_t mapping_hand_ = 0, session_hand_ = 0;
   Millis swept_ = 0;

@@ -16,6 +16,7 @@ struct SubscriberKey {
   net::Ipv6Address prefix;
   uint8_t instance = 0;
 
+  /// `mask`: bits of the address that count, 0–32 for IPv4 and 0–128 for IPv6.
   static SubscriberKey ipv4(net::Ipv4Address a, unsigned mask, uint8_t instance);
   static SubscriberKey ipv6(const net::Ipv6Address& a, unsigned mask, uint8_t instance) {
     return {a.masked(mask), instance};

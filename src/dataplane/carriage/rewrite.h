@@ -3,11 +3,10 @@
 /// differences kept in the mapping (RFC 1624); nothing is computed anew but a UDP checksum that IPv6 demands
 /// and IPv4 did not have.
 ///
-/// | carriage | outbound                                   | inbound |
-/// |----------|--------------------------------------------|--------------------------------------------------|
-/// | nat44    | source := external                         | destination := internal | | ds-lite  | outer
-/// header off, then as nat44           | as nat44, then outer header on (RFC 2473)       | | nat64    |
-/// IPv6 header becomes IPv4 (RFC 7915 §5)     | IPv4 header becomes IPv6 (RFC 7915 §4)           |
+///     carriage  outbound                                inbound
+///     nat44     source := external                      destination := internal
+///     ds-lite   outer header off, then as nat44         as nat44, then outer header on (RFC 2473)
+///     nat64     IPv6 header becomes IPv4 (RFC 7915 §5)  IPv4 header becomes IPv6 (RFC 7915 §4)
 #pragma once
 
 #include "dataplane/packet.h"

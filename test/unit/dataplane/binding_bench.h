@@ -109,7 +109,7 @@ struct Bench {
     auto built = registry.build(config, now);
     if (!built.error.empty()) throw std::runtime_error(built.error);
     tables = std::move(built.tables);
-    for (const auto& pool : built.added) binding.attach(std::make_unique<BlockAllocator>(*pool, 0));
+    for (const auto& pool : built.added) binding.blocks().attach(std::make_unique<BlockAllocator>(*pool, 0));
   }
 
   SubscriberRule rule(const InternalKey& k) const {
@@ -149,7 +149,7 @@ struct Bench {
     ledger.read(log);
   }
   const Mapping& mapping(MappingId id) const { return binding.mappings()[id]; }
-  Pool& pool_of(net::Ipv4Address a) { return **tables->pool_of.find(a); }
+  Pool& pool_of(net::Ipv4Address a) { return *tables->pool_of(a); }
   BlockIndex block_of(const Mapping& m) {
     Pool& p = pool_of(m.external_address);
     return p.block_of(p.index_of(m.external_address), m.external_port.value());
@@ -157,7 +157,7 @@ struct Bench {
   uint32_t free_blocks() {
     uint32_t n = 0;
     for (const auto& p : tables->pools)
-      if (p) n += binding.allocator(p->slot())->free_blocks();
+      if (p) n += binding.blocks().allocator(p->slot())->free_blocks();
     return n;
   }
 

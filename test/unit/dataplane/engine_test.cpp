@@ -77,7 +77,8 @@ class Box {
   uint32_t free_blocks(unsigned w) {
     uint32_t n = 0;
     for (const auto& p : tables().pools)
-      if (p && binding(w).allocator(p->slot())) n += binding(w).allocator(p->slot())->free_blocks();
+      if (p && binding(w).blocks().allocator(p->slot()))
+        n += binding(w).blocks().allocator(p->slot())->free_blocks();
     return n;
   }
   uint32_t free_blocks() {
@@ -93,7 +94,7 @@ class Box {
       for (MappingId id = 0; id < table.high_water(); id++) {
         const Mapping& m = table[id];
         if (!m.in_use) continue;
-        const Pool& pool = **tables().pool_of.find(m.external_address);
+        const Pool& pool = *tables().pool_of(m.external_address);
         CHECK(pool.owner(m.external_address, m.external_port.value()) == w);
         CHECK(external.emplace(m.external_address, m.external_port.value(), m.internal.protocol).second);
       }
@@ -240,7 +241,7 @@ TEST_CASE("Reload: a removed pool drains, then its slot serves another", "[datap
     Box box(c);
     const InternalKey k = inside_endpoint(1, 1);
     const ExternalKey e = box.mapping(k).external();
-    const uint16_t slot = (*box.tables().pool_of.find(e.address))->slot();
+    const uint16_t slot = box.tables().pool_of(e.address)->slot();
     REQUIRE(slot == 0);
     config::Config less = c;
     less.instances[0].pools.erase(less.instances[0].pools.begin());

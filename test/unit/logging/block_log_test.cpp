@@ -86,6 +86,17 @@ TEST_CASE("a record is one line of text", "[logging][block_log]") {
   CHECK_THAT(format_event(event("2001:db8::5", 128)), Contains("subscriber=2001:db8::5 "));
 }
 
+TEST_CASE("the mark of a start or end names its worker only", "[logging][block_log]") {
+  Event e;
+  e.time = 1795223527123;
+  e.kind = EventKind::started;
+  e.worker = 3;
+  e.sequence = 9;
+  CHECK(format_event(e) == "2026-11-21T01:12:07.123Z started worker=3 sequence=9");
+  e.kind = EventKind::stopped;
+  CHECK_THAT(format_event(e), Contains("Z stopped worker=3"));
+}
+
 TEST_CASE("a record of arbitrary bytes is still one line", "[logging][block_log]") {
   Event e;
   std::memset(static_cast<void*>(&e), 0xff, sizeof e);

@@ -79,6 +79,46 @@ TEST_CASE("a ring gives events back in order and refuses when full", "[logging][
   }
 }
 
+TEST_CASE("the mark of a start or end finds room in a full ring", "[logging][ring]") {
+  TestDirectory directory;
+  EventRing ring(directory.path("ring"), 4);
+  for (uint64_t n = 1; n <= 4; ++n) CHECK(ring.push(event(n)));
+  ring.mark(EventKind::stopped, 77, 3);
+  REQUIRE(ring.waiting() == 5);
+  CHECK(ring.peek(4)->kind == EventKind::stopped);
+  CHECK(ring.peek(4)->time == 77);
+  CHECK(ring.peek(4)->worker == 3);
+  CHECK(ring.peek(4)->sequence == 5);
+  SECTION("a second one in a row tells nothing new") {
+    ring.mark(EventKind::started, 78, 3);
+    CHECK(ring.waiting() == 5);
+  }
+  SECTION("it is no room for anything else") {
+    CHECK_FALSE(ring.push(event(6)));
+    ring.release(1);
+    CHECK_FALSE(ring.push(event(6)));
+    ring.release(1);
+    CHECK(ring.push(event(6)));
+    CHECK(whole(*ring.peek(3), 6));
+  }
+  CHECK(whole(*ring.peek(0), ring.peek(0)->sequence));
+}
+
+TEST_CASE("a mark in a full ring outlives its process", "[logging][ring]") {
+  TestDirectory directory;
+  {
+    EventRing ring(directory.path("ring"), 2);
+    CHECK(ring.push(event(1)));
+    CHECK(ring.push(event(2)));
+    ring.mark(EventKind::stopped, 3, 0);
+  }
+  EventRing ring(directory.path("ring"), 2);
+  CHECK(ring.recovered() == 3);
+  REQUIRE(ring.waiting() == 3);
+  CHECK(whole(*ring.peek(1), 2));
+  CHECK(ring.peek(2)->kind == EventKind::stopped);
+}
+
 TEST_CASE("any order of pushes and releases behaves like a bounded queue", "[logging][ring]") {
   CHECK(rc::check("ring == deque", [] {
     EventRing ring(*rc::gen::inRange<uint32_t>(1, 9));
@@ -287,7 +327,8 @@ TEST_CASE("ring files of workers there are no longer are found", "[logging][ring
     std::ofstream(directory.path(name)) << "";
   }
   CHECK(ring_files_from(directory.path(""), 1) ==
-        std::vector{directory.path("events.1.ring"), directory.path("events.12.ring")});
+        std::vector<std::pair<std::string, unsigned>>{{directory.path("events.1.ring"), 1},
+                                                      {directory.path("events.12.ring"), 12}});
   CHECK(ring_files_from(directory.path("nowhere"), 0).empty());
   CHECK(ring_path("/d", 3) == "/d/events.3.ring");
 }

@@ -1,0 +1,94 @@
+/// The ports of subscribers: which blocks each has, which of their ports are taken, and when both are free
+/// again. A block is put on record before it is used, or is not given, on the subscriber's one address (RFC
+/// 6888 REQ-2); an ended mapping's port rests for the hold-down (REQ-8), a block without mappings goes back
+/// after port-set-timeout and rests too.
+///
+/// A block is free (block_allocator.h) → live, in its subscriber's chain → idle, in its pool's list as well →
+/// held (hold_queue.h) → free. Belongs to one worker thread, as a part of its StatefulBinding; no locks.
+#pragma once
+
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "dataplane/binding/block_allocator.h"
+#include "dataplane/binding/hold_queue.h"
+#include "dataplane/binding/setup.h"
+#include "dataplane/binding/subscriber_table.h"
+#include "dataplane/counters.h"
+#include "dataplane/drop_reason.h"
+#include "dataplane/tables.h"
+
+namespace culvert::dataplane {
+
+/// A port by its block: port number = the block's first port + offset.
+struct BlockPort {
+  uint16_t pool;  ///< slot
+  BlockIndex block;
+  uint16_t offset;
+};
+
+class PortBlocks {
+ public:
+  PortBlocks(const BindingSetup& setup, SubscriberTable& subscribers, Counters& counters);
+
+  /// A port that no mapping of this port space has, in one of the subscriber's blocks or in a new one; or why
+  /// there is none. It is not taken before use().
+  std::variant<BlockPort, DropReason> choose(const Tables& tables, SubscriberId id, const InternalKey& key,
+                                             Millis now);
+  /// A mapping has this port from now on.
+  void use(const Tables& tables, BlockPort port, PortSpace space);
+  /// The mapping has ended. `hold`: the port must rest before it is used again.
+  void release(const Tables& tables, BlockPort port, PortSpace space, bool hold, Millis now);
+  /// Takes a block without mappings back. False when the log ring is full: he keeps it, to be tried again.
+  bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
+  /// Hands back what has rested long enough, and idle blocks whose time is over.
+  void sweep(const Tables& tables, Millis now);
+
+  /// Puts ports first to last of `external` on record as given to, or taken from, this subscriber.
+  /// `protocol`: of a single explicit port, else 0. False when the log ring is full.
+  bool record(const Tables& tables, logging::EventKind kind, logging::EventReason reason, const Subscriber& s,
+              net::Ipv4Address external, uint16_t first, uint16_t last, uint16_t peak, Millis now,
+              uint8_t protocol = 0);
+  /// A subscriber is known for as long as he has a mapping or a block.
+  void forget_if_unused(SubscriberId id);
+
+  /// Pools come and go with the configuration. detach() needs a pool without live and held blocks.
+  void attach(std::unique_ptr<BlockAllocator> allocator);
+  void detach(uint16_t slot);
+  /// This worker's share of a pool; nullptr where it has none.
+  BlockAllocator* allocator(uint16_t slot) {
+    return slot < allocators_.size() ? allocators_[slot].get() : nullptr;
+  }
+  /// Free blocks of a pool. Any thread may ask, but not while the pool is being attached or detached.
+  uint32_t free_blocks(uint16_t slot) const {
+    const BlockAllocator* a = slot < allocators_.size() ? allocators_[slot].get() : nullptr;
+    return a == nullptr ? 0 : a->free_blocks();
+  }
+
+ private:
+  /// Blocks waiting for port-set-timeout, oldest first; one list a pool, since timeouts differ by instance.
+  struct IdleList {
+    BlockIndex first = kNoBlock, last = kNoBlock;
+  };
+
+  bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset);
+  std::variant<BlockPort, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
+  static void unchain(const Tables& tables, Subscriber& s, uint16_t slot, BlockIndex b);
+  void push_held(const Tables& tables, const HeldItem& item);
+  void release_held(const Tables& tables, const HeldItem& item);
+  void link_idle(Pool& pool, BlockIndex b, ShortTime until);
+  void unlink_idle(Pool& pool, BlockIndex b);
+  void sweep_idle(const Tables& tables, Millis now);
+
+  WorkerId self_;
+  SubscriberTable& subscribers_;
+  Counters& counters_;
+  logging::EventRing* log_;
+  net::Random random_;
+  HoldQueue held_;
+  std::vector<std::unique_ptr<BlockAllocator>> allocators_;  ///< by pool slot
+  std::vector<IdleList> idle_;                               ///< by pool slot
+};
+
+}  // namespace culvert::dataplane

@@ -1,0 +1,181 @@
+/// What a packet does to its mapping: the TCP state machine, filters, further sessions and timers.
+#include "dataplane/binding/stateful.h"
+
+namespace culvert::dataplane {
+
+void StatefulBinding::start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires,
+                                  Millis now) const {
+  switch (timer) {
+    case TcpTimer::keep:
+      return;
+    case TcpTimer::trans_open:
+      *expires = ShortTime(now + policy.tcp_trans_open);
+      return;
+    case TcpTimer::trans_close:
+      *expires = ShortTime(now + policy.tcp_trans_close);
+      return;
+    case TcpTimer::idle:
+      *expires = ShortTime(now + policy.tcp_idle);
+      return;
+    case TcpTimer::in_syn:
+      *expires = ShortTime(now + policy.tcp_in_syn);
+      return;
+  }
+}
+
+std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const InstanceView& policy, MappingId id,
+                                                                    Direction direction,
+                                                                    const RemoteEndpoint& remote,
+                                                                    uint8_t flags, Millis now) {
+  Mapping& m = mappings_[id];
+  if (m.first_state != SessionState::none && m.first_remote() == remote) {
+    TcpStep step = tcp_step(m.first_state, direction, flags);
+    m.first_state = step.state;
+    start_timer(policy, step.timer, &m.expires, now);
+    return {};
+  }
+  if (m.extra_sessions != 0) {
+    SessionId session = sessions_.find(id, remote);
+    if (session != kNoSession) {
+      Session& s = sessions_[session];
+      TcpStep step = tcp_step(s.state, direction, flags);
+      s.state = step.state;
+      start_timer(policy, step.timer, &s.expires, now);
+      // Its address may come in from other ports for as long as it lives; a full table costs it only that.
+      if (policy.filtering == config::Filtering::adf && step.timer == TcpTimer::idle)
+        allow_address(policy, id, remote, now);
+      return {};
+    }
+  }
+  if (direction == Direction::inbound && !filter_allows(policy, id, remote)) return DropReason::filtered;
+  TcpStep step = tcp_step(SessionState::none, direction, flags);
+  if (step.state == SessionState::none) return {};  // RFC 6146 §3.5.2.2 CLOSED: translated, but opens nothing
+  // Strangers cannot fill the session table: their SYN goes in, and the inside's answer makes the session.
+  if (direction == Direction::inbound && m.first_state != SessionState::none) return {};
+  if (m.first_state == SessionState::none) {
+    m.set_first(remote, step.state);
+    start_timer(policy, step.timer, &m.expires, now);
+    return {};
+  }
+  auto added = add_session(policy, id, remote, step.state);
+  if (const auto* why = std::get_if<DropReason>(&added)) return *why;
+  start_timer(policy, step.timer, &sessions_[std::get<SessionId>(added)].expires, now);
+  if (policy.filtering == config::Filtering::adf) return allow_address(policy, id, remote, now);
+  return {};
+}
+
+/// Under adf a remote address is found by one lookup, not by walking the mapping's sessions: it has an entry
+/// of its own, under port 0.
+std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const InstanceView& policy,
+                                                                        MappingId id,
+                                                                        const RemoteEndpoint& remote,
+                                                                        Millis now) {
+  const RemoteEndpoint address{remote.address, net::Be16()};
+  SessionId entry = sessions_.find(id, address);
+  if (entry == kNoSession) {
+    auto added = add_session(policy, id, address, SessionState::filter);
+    if (const auto* why = std::get_if<DropReason>(&added)) return *why;
+    entry = std::get<SessionId>(added);
+  }
+  sessions_[entry].expires = ShortTime(now + policy.tcp_idle);
+  return {};
+}
+
+/// RFC 4787 §5: address-dependent filtering looks at the remote address, edf at its port too.
+bool StatefulBinding::filter_allows(const InstanceView& policy, MappingId id,
+                                    const RemoteEndpoint& remote) const {
+  const Mapping& m = mappings_[id];
+  switch (policy.filtering) {
+    case config::Filtering::eif:
+      return true;
+    case config::Filtering::adf:
+      return (m.first_state != SessionState::none && m.first_remote_address == remote.address) ||
+             (m.extra_sessions != 0 && sessions_.find(id, {remote.address, net::Be16()}) != kNoSession);
+    case config::Filtering::edf:
+      return (m.first_state != SessionState::none && m.first_remote() == remote) ||
+             (m.extra_sessions != 0 && sessions_.find(id, remote) != kNoSession);
+  }
+  return false;
+}
+
+std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const InstanceView& policy,
+                                                                         MappingId id, Direction direction,
+                                                                         const RemoteEndpoint& remote,
+                                                                         Millis now) {
+  Mapping& m = mappings_[id];
+  RemoteEndpoint r = remote;
+  if (policy.filtering == config::Filtering::adf || m.internal.protocol == Protocol::icmp)
+    r.port = net::Be16();
+  const bool is_first = m.first_state != SessionState::none && m.first_remote() == r;
+  SessionId session = is_first || m.extra_sessions == 0 ? kNoSession : sessions_.find(id, r);
+  if (!is_first && session == kNoSession) {
+    if (direction == Direction::inbound) return DropReason::filtered;
+    if (m.first_state == SessionState::none) {
+      m.set_first(r, SessionState::filter);
+    } else {
+      auto added = add_session(policy, id, r, SessionState::filter);
+      if (const auto* why = std::get_if<DropReason>(&added)) return *why;
+      session = std::get<SessionId>(added);
+    }
+  }
+  refresh_datagram(m, policy, direction, now);
+  if (session != kNoSession && (direction == Direction::outbound || policy.udp_inbound_refresh))
+    sessions_[session].expires = m.expires;
+  return {};
+}
+
+std::variant<SessionId, DropReason> StatefulBinding::add_session(const InstanceView& policy, MappingId id,
+                                                                 const RemoteEndpoint& remote,
+                                                                 SessionState state) {
+  Mapping& m = mappings_[id];
+  Subscriber& s = subscribers_[m.subscriber];
+  if (policy.limits.sessions != 0 && s.sessions >= policy.limits.sessions)
+    return DropReason::subscriber_sessions;
+  SessionId session = sessions_.create(id, m, remote, state);
+  if (session == kNoSession) return DropReason::session_table_full;
+  s.sessions++;
+  counters_.sessions_live.add();
+  return session;
+}
+
+void StatefulBinding::remove_session(SessionId id) {
+  Mapping& m = mappings_[sessions_[id].mapping];
+  subscribers_[m.subscriber].sessions--;
+  sessions_.destroy(id, m);
+  counters_.sessions_live.subtract();
+}
+
+/// Moves one of a mapping's further sessions into the place of its ended first one. False when there is none.
+bool StatefulBinding::promote_session(Mapping& m) {
+  if (m.extra_sessions == 0) return false;
+  SessionId heir = m.first_extra;
+  // Entries that only allow an address keep no connection alive.
+  while (heir != kNoSession && sessions_[heir].state == SessionState::filter) heir = sessions_[heir].next;
+  if (heir == kNoSession) return false;
+  m.set_first(sessions_[heir].remote(), sessions_[heir].state);
+  m.expires = sessions_[heir].expires;
+  remove_session(heir);
+  return true;
+}
+
+bool StatefulBinding::outlive(const Tables& tables, MappingId id, Millis now) {
+  Mapping& m = mappings_[id];
+  if (m.internal.protocol == Protocol::tcp) {
+    // RFC 6888 REQ-8 exception A: where every close was seen no hold-down is needed.
+    bool closed = true;
+    while (m.expires.passed(now)) {
+      closed = closed && close_was_seen(m.first_state);
+      if (promote_session(m)) continue;
+      m.first_state = SessionState::none;
+      if (m.is_static) return true;
+      end_mapping(tables, id, !closed, now);
+      return false;
+    }
+    return true;
+  }
+  if (m.is_static) return true;
+  end_mapping(tables, id, true, now);
+  return false;
+}
+
+}  // namespace culvert::dataplane
