@@ -77,7 +77,7 @@ void add_filter_options(po::options_description& options, std::initializer_list<
     options.add_options()(f.name, po::value<std::string>()->value_name(f.value), f.meaning);
   }
   if (std::find(names.begin(), names.end(), "limit") != names.end()) {
-    options.add_options()("limit", po::value<uint64_t>()->value_name("N"), "no more than N rows");
+    options.add_options()("limit", po::value<int64_t>()->value_name("N"), "no more than N rows");
   }
 }
 
@@ -86,7 +86,11 @@ nlohmann::json make_request(std::string_view command, const po::variables_map& g
   for (const Filter& f : kFilters) {
     if (given.contains(f.name)) out[f.name] = given[f.name].as<std::string>();
   }
-  if (given.contains("limit")) out["limit"] = given["limit"].as<uint64_t>();
+  if (given.contains("limit")) {
+    const auto limit = given["limit"].as<int64_t>();
+    if (limit < 1) throw UsageError("--limit is at least 1");
+    out["limit"] = limit;
+  }
   return out;
 }
 

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <string_view>
 #include <vector>
@@ -60,10 +63,7 @@ int take_socket(int argc, char** argv) {
   return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::ios::sync_with_stdio(false);
+int run(int argc, char** argv) {
   const int taken = take_socket(argc, argv);
   if (taken < 0) {
     std::cerr << "culvert: --socket needs a PATH\n";
@@ -90,8 +90,26 @@ int main(int argc, char** argv) {
   std::vector<std::string_view> names;
   for (const auto& s : kSubcommands) names.push_back(s.name);
   const std::string_view meant = culvert::config::closest(name, names);
+  if (name.starts_with('-')) {
+    std::cerr << fmt::format("culvert: unrecognised option {} before the subcommand; see culvert --help\n",
+                             name);
+    return 2;
+  }
   std::cerr << fmt::format("culvert: there is no subcommand {}{}; culvert --help lists them\n",
                            culvert::config::quoted(name),
                            meant.empty() ? "" : fmt::format(", did you mean {}", meant));
   return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  const int code = run(argc, argv);
+  // What could not be written must not look done.
+  errno = 0;
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::cout.good()) return code;
+  std::cerr << fmt::format("culvert: standard output: {}\n", std::strerror(errno != 0 ? errno : EIO));
+  return code != 0 ? code : 1;
 }

@@ -178,7 +178,11 @@ void check_next_hop(const Record& i, std::string_view key, std::string_view addr
                         {fmt::format("{} {} is the box itself", key, hop->text()),
                          fmt::format("it is an address of this interface ({})", line_of(leaf.place)),
                          "write the neighbour's address"});
-    on_link |= prefix_of(own).contains(*hop);
+    if (!prefix_of(own).contains(*hop)) continue;
+    on_link = true;
+    if (auto why = not_a_host({*hop, own.prefix_length}); !why.empty())
+      return report.add(i.value_place(key), {fmt::format("{} {} can be no neighbour", key, hop->text()),
+                                             std::string(why), "write the neighbour's address"});
   }
   if (!on_link)
     report.add(i.value_place(key),

@@ -22,7 +22,8 @@ constexpr Choice mapping_choices[] = {{"eim", "endpoint-independent mapping, the
 constexpr Choice protocol_choices[] = {
     {"tcp", "TCP"},
     {"udp", "UDP"},
-    {"icmp", "ICMP or ICMPv6 echo; its identifier takes the place of the port"},
+    {"icmp",
+     "ICMP or ICMPv6 echo of the inside host and its replies; the identifier takes the place of the port"},
 };
 
 constexpr Key match_keys[] = {

@@ -23,7 +23,7 @@ namespace culvert::dataplane {
   X(ipv4_options, "ipv4-source-route", "IPv4 source route option (RFC 7126 section 4.3)")                   \
   X(fragment, "fragment", "fragment, which this version does not carry yet")                                \
   X(unknown_protocol, "unknown-protocol", "transport protocol that the binding cannot carry")               \
-  X(icmp_type, "icmp-type", "ICMP type that is neither echo nor a translatable error")                      \
+  X(icmp_type, "icmp-type", "ICMP that is neither a subscriber's echo, its reply nor a translatable error") \
   X(icmp_error_unmapped, "icmp-error-unmapped", "ICMP error about a packet no mapping knows")               \
   X(icmp_error_malformed, "icmp-error-malformed", "ICMP error whose inner packet is cut short or wrong")    \
   X(udp_zero_checksum, "udp-zero-checksum", "UDP over IPv6 without a checksum (RFC 8200 section 8.1)")      \
@@ -43,9 +43,11 @@ namespace culvert::dataplane {
   X(session_table_full, "session-table-full", "capacity sessions is used up")                               \
   X(subscriber_table_full, "subscriber-table-full", "capacity subscribers is used up")                      \
   X(subscriber_ports, "port-quota", "subscriber's port-quota is used up (RFC 6888 REQ-4)")                  \
-  X(subscriber_mappings, "limit-per-subscriber", "subscriber's mapping limit is used up (RFC 6888 REQ-4)")  \
-  X(subscriber_sessions, "session-limit-per-subscriber", "subscriber's session limit is used up")           \
-  X(subscriber_rate, "mapping-rate", "subscriber opens mappings faster than allowed (RFC 6888 REQ-4)")      \
+  X(subscriber_mappings, "mappings-per-subscriber",                                                         \
+    "subscriber has all the mappings he may have (RFC 6888 REQ-4)")                                         \
+  X(subscriber_sessions, "sessions-per-subscriber", "subscriber has all the sessions he may have")          \
+  X(subscriber_rate, "mapping-rate",                                                                        \
+    "subscriber opens mappings faster than connection-limits allow (RFC 6888 REQ-4)")                       \
   X(instance_mappings, "limit-per-instance", "instance's mapping limit is used up")                         \
   X(ttl_expired, "ttl-expired", "TTL or hop limit ran out at the box")                                      \
   X(too_big, "too-big", "packet does not fit the next hop's MTU")                                           \

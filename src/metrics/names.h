@@ -56,7 +56,7 @@ enum class Type : uint8_t { counter, gauge };
   X(bursts, counter, "culvert_bursts_total", "worker", "Bursts of packets that these rounds found.")        \
   X(icmp_sent, counter, "culvert_icmp_errors_sent_total", "worker", "ICMP and ICMPv6 errors the box sent.") \
   X(icmp_limited, counter, "culvert_icmp_errors_limited_total", "worker",                                   \
-    "ICMP and ICMPv6 errors not sent because of icmp-error-rate (RFC 1812 section 4.3.2.8).")               \
+    "ICMP and ICMPv6 errors not sent because of icmp-error-rate-limit (RFC 1812 section 4.3.2.8).")         \
   X(icmp_translated, counter, "culvert_icmp_errors_translated_total", "worker",                             \
     "ICMP and ICMPv6 errors of others, translated.")                                                        \
   X(mappings, gauge, "culvert_mappings", "worker", "Mappings in use (RFC 4787; BIB entries of RFC 6146).")  \

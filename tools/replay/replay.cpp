@@ -22,11 +22,13 @@ using replay::Side;
 
 struct Arguments {
   std::string config, inside, outside, write_inside, write_outside, block_log;
-  unsigned workers = 0;
-  uint64_t seed = 1;
+  int64_t workers = 0;  ///< 0: the configuration's
+  int64_t seed = 1;
   double until = 0;
   bool stats = false, json = false;
 };
+
+constexpr double kLongestUntil = 366.0 * 86400;
 
 constexpr const char* kIntroduction =
     "Usage: culvert replay -c CONFIG [--inside A.pcap] [--outside B.pcap] [options]\n\n"
@@ -48,10 +50,11 @@ po::options_description options(Arguments& a) {
       "write-inside", po::value(&a.write_inside)->value_name("PCAP"), "what leaves towards subscribers")(
       "write-outside", po::value(&a.write_outside)->value_name("PCAP"), "what leaves towards the Internet")(
       "block-log", po::value(&a.block_log)->value_name("FILE"),
-      "port block records, as the appliance writes them")("workers", po::value(&a.workers)->value_name("N"),
-                                                          "workers instead of the configuration's")(
+      "port block records, as the appliance writes them; overwritten")(
+      "workers", po::value(&a.workers)->value_name("N"), "workers instead of the configuration's")(
       "seed", po::value(&a.seed)->value_name("N")->default_value(1), "for every random choice; not 0")(
-      "until", po::value(&a.until)->value_name("SECONDS"), "let the clock run on after the last frame")(
+      "until", po::value(&a.until)->value_name("SECONDS"),
+      "let the clock run on after the last frame, a year at most")(
       "stats", po::bool_switch(&a.stats), "print counters and every drop with its reason")(
       "json", po::bool_switch(&a.json), "the same as JSON");
   return all;
@@ -114,6 +117,26 @@ void print_text(const nlohmann::ordered_json& j, const std::string& prefix = "")
   }
 }
 
+/// Whether two names stand for the same file, even one that is not there yet.
+bool same_file(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return false;
+  std::error_code none;
+  return std::filesystem::equivalent(a, b, none) ||
+         std::filesystem::weakly_canonical(a, none) == std::filesystem::weakly_canonical(b, none);
+}
+
+void refuse_overwriting(const Arguments& a) {
+  const std::string* outputs[] = {&a.write_inside, &a.write_outside, &a.block_log};
+  for (size_t i = 0; i < std::size(outputs); i++) {
+    for (const std::string& in : {a.inside, a.outside, a.config})
+      if (same_file(*outputs[i], in))
+        throw po::error(fmt::format("{} would be overwritten while it is read; write elsewhere", in));
+    for (size_t k = 0; k < i; k++)
+      if (same_file(*outputs[i], *outputs[k]))
+        throw po::error(fmt::format("{} is named for two outputs; write them to two files", *outputs[i]));
+  }
+}
+
 int replay(const Arguments& a) {
   auto loaded = config::load_file(a.config);
   if (const auto* problems = std::get_if<config::Problems>(&loaded)) {
@@ -123,14 +146,6 @@ int replay(const Arguments& a) {
   auto config = std::get<config::Config>(std::move(loaded));
   if (a.workers != 0) config.workers = static_cast<uint16_t>(a.workers);
 
-  for (const std::string& out : {a.write_inside, a.write_outside, a.block_log}) {
-    for (const std::string& in : {a.inside, a.outside, a.config}) {
-      std::error_code none;
-      if (!out.empty() && !in.empty() && std::filesystem::equivalent(in, out, none))
-        throw std::runtime_error(
-            fmt::format("{} would be overwritten while it is read; write elsewhere", in));
-    }
-  }
   auto inside = open_capture(a.inside, Side::inside), outside = open_capture(a.outside, Side::outside);
   const LinkType any = inside ? inside->link_type() : outside ? outside->link_type() : LinkType::ethernet;
   const LinkType types[] = {inside ? inside->link_type() : any, outside ? outside->link_type() : any};
@@ -139,20 +154,30 @@ int replay(const Arguments& a) {
   if (!a.write_outside.empty()) writers[1].emplace(a.write_outside, types[1]);
   std::optional<logging::BlockLog> log;
   if (!a.block_log.empty()) {
-    std::filesystem::remove(a.block_log);
+    if (std::filesystem::is_regular_file(a.block_log)) std::filesystem::resize_file(a.block_log, 0);
     log.emplace(a.block_log);
   }
 
   replay::FrameMerger frames(std::move(inside), std::move(outside));
-  auto frame = frames.next();
-  replay::Driver driver(config, a.seed, log ? &*log : nullptr, frame ? frame->timestamp_ns : 0,
-                        [&](Side side, uint64_t at, std::span<const uint8_t> bytes) {
-                          const auto i = static_cast<size_t>(side);
-                          if (!writers[i]) return;
-                          writers[i]->write(at,
-                                            types[i] == LinkType::raw_ip ? without_ethernet(bytes) : bytes);
-                        });
-  for (; frame; frame = frames.next()) driver.push(*frame, types[static_cast<size_t>(frame->side)]);
+  // A capture that breaks off, as a killed tcpdump leaves it, counts up to there.
+  std::string broken;
+  const auto next = [&]() -> decltype(frames.next()) {
+    try {
+      return frames.next();
+    } catch (const replay::CaptureError& e) {
+      broken = e.what();
+      return std::nullopt;
+    }
+  };
+  auto frame = next();
+  replay::Driver driver(
+      config, static_cast<uint64_t>(a.seed), log ? &*log : nullptr, frame ? frame->timestamp_ns : 0,
+      [&](Side side, uint64_t at, std::span<const uint8_t> bytes) {
+        const auto i = static_cast<size_t>(side);
+        if (!writers[i]) return;
+        writers[i]->write(at, types[i] == LinkType::raw_ip ? without_ethernet(bytes) : bytes);
+      });
+  for (; frame; frame = next()) driver.push(*frame, types[static_cast<size_t>(frame->side)]);
   driver.run_on(static_cast<uint64_t>(a.until * 1000));
   for (auto& w : writers)
     if (w) w->close();
@@ -163,7 +188,9 @@ int replay(const Arguments& a) {
     fmt::print("{}\n", statistics(driver).dump(2));
   else if (a.stats)
     print_text(statistics(driver));
-  return 0;
+  if (broken.empty()) return 0;
+  fmt::print(stderr, "culvert replay: {}; the frames before that were replayed\n", broken);
+  return 1;
 }
 
 }  // namespace
@@ -182,10 +209,12 @@ int run_replay(int argc, char** argv) {
     if (a.config.empty()) throw po::error("--config FILE is missing");
     if (a.inside.empty() && a.outside.empty())
       throw po::error("nothing to replay: name --inside or --outside, or both");
-    if (a.seed == 0) throw po::error("--seed must not be 0");
-    if (a.workers > dataplane::kMaxWorkers)
-      throw po::error(fmt::format("--workers is at most {}", dataplane::kMaxWorkers));
-    if (a.until < 0) throw po::error("--until must not be negative");
+    if (a.seed < 1) throw po::error("--seed is at least 1");
+    if (given.contains("workers") && (a.workers < 1 || a.workers > int64_t{dataplane::kMaxWorkers}))
+      throw po::error(fmt::format("--workers is 1 to {}", dataplane::kMaxWorkers));
+    if (!(a.until >= 0 && a.until <= kLongestUntil))
+      throw po::error(fmt::format("--until is 0 to {} seconds, a year", kLongestUntil));
+    refuse_overwriting(a);
   } catch (const po::error& e) {
     fmt::print(stderr, "culvert replay: {}; try 'culvert replay --help'\n", e.what());
     return 2;
