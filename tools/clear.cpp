@@ -26,7 +26,7 @@ Example: a home complains; begin afresh
   culvert clear subscriber 2001:db8:100:100::/56
 )";
 
-int clear(po::variables_map given) {
+int clear(const po::variables_map& given) {
   const std::string what = given.contains("what") ? given["what"].as<std::string>() : "";
   const bool subscribers = what == "subscriber" || what == "subscribers";
   if (!subscribers && what != "mapping" && what != "mappings") {

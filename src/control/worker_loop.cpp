@@ -20,8 +20,8 @@ constexpr unsigned kIdleSleepMicroseconds = 50;
 /// Sends what a call into the worker left in its outbox.
 void flush(WorkerLoop& loop, unsigned self) {
   dataplane::Outbox& outbox = loop.worker->outbox();
-  for (uint8_t i = 0; i < loop.of_interface.size(); ++i) {
-    auto& frames = outbox.frames(i);
+  for (size_t i = 0; i < loop.of_interface.size(); ++i) {
+    auto& frames = outbox.frames(static_cast<uint8_t>(i));
     size_t at = 0;
     while (at < frames.size()) {
       const auto count = static_cast<unsigned>(std::min<size_t>(frames.size() - at, kBurst));

@@ -64,6 +64,7 @@ void Pipeline::outbound(Lane& lane) {
       p.mapping = miss_outbound(p);
       if (p.mapping == kNoMapping) continue;
     }
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a lane's packets have their carriage's header
     if ((kCarriage == Carriage::nat64 ? p.ip6->hop_limit : p.ip4->ttl) <= 1) [[unlikely]] {
       // RFC 1812 §5.3.1, RFC 8200 §3. Only here: who is no subscriber gets no answers.
       answer_error(p, net::kIcmpTimeExceeded, 0);
