@@ -3,7 +3,7 @@
 import pathlib
 import struct
 
-CONFIG = pathlib.Path(__file__).parents[1] / "scenario" / "conf" / "nat44.yaml"
+NAT44 = pathlib.Path(__file__).parents[1] / "scenario" / "conf" / "nat44.yaml"
 PACKETS = 20
 
 
@@ -28,7 +28,7 @@ def capture(net, name, cut=0):
 
 
 def replay(net, *arguments):
-    return net.lab.run("appliance", [net.daemon.culvert, "replay", "-c", CONFIG, *arguments], check=False)
+    return net.lab.run("appliance", [net.daemon.culvert, "replay", "-c", NAT44, *arguments], check=False)
 
 
 def test_two_runs_write_the_same_bytes(net):
