@@ -152,7 +152,7 @@ class Bench {
     options.event_ring_size = 1 << 22;
     const auto config = configuration(mappings);
     engine_ = std::make_unique<control::Engine>(
-        config, std::vector<control::InterfaceFacts>{{0, mac(1)}, {1, mac(2)}}, options, kNow);
+        config, std::vector<control::InterfaceFacts>{{0, mac(1), true}, {1, mac(2), true}}, options, kNow);
     mbufs_.resize(kPackets);
     for (rte_mbuf*& m : mbufs_) m = rte_pktmbuf_alloc(buffers_.get());
   }
@@ -216,6 +216,15 @@ void measure(uint32_t mappings, bool quick) {
   const auto& table = bench.worker().binding().mappings();
   for (uint32_t id = 0; id < table.high_water(); id++) in[table[id].instance].push_back(inbound(table[id]));
 
+  for (unsigned c = 0; c < 3; c++) {
+    if (in[c].size() == mappings) continue;
+    for (size_t r = 0; r < dataplane::kDropReasonCount; r++)
+      if (const auto n = bench.worker().counters().drops[r].get(); n != 0)
+        fmt::print("{} packets dropped: {}\n", n, dataplane::kDropReasons[r].name);
+    throw std::runtime_error(
+        fmt::format("{} of {} mappings were made for {}", in[c].size(), mappings, kNames[c]));
+  }
+
   const auto at_random = [&](const std::vector<Frame>& frames) -> std::function<const Frame&()> {
     return [&]() -> const Frame& { return frames[random.below(static_cast<uint32_t>(frames.size()))]; };
   };
@@ -253,5 +262,5 @@ void measure(uint32_t mappings, bool quick) {
 int main(int argc, char** argv) {
   const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
   culvert::dataplane::init_eal_for_replay(64);
-  for (uint32_t mappings : {1000u, 100'000u, 1'000'000u}) measure(mappings, quick);
+  for (uint32_t mappings : {1024u, 100'000u, 1'000'000u}) measure(mappings, quick);
 }

@@ -27,7 +27,7 @@ class TaggedIndex {
   static constexpr uint32_t kNone = ~uint32_t{0};
   static constexpr unsigned kWays = 10;
 
-  /// Room for `capacity` entries at 85 % load, where displacing one neighbour makes room practically always.
+  /// Room for `capacity` entries at 85 % load, where displacing a neighbour or two makes room.
   explicit TaggedIndex(size_t capacity)
       : buckets_(capacity * 100 / (85 * kWays) + 2), count_(buckets_.size()) {}
 
@@ -112,7 +112,11 @@ class TaggedIndex {
     return free == 0 ? -1 : std::countr_zero(free);
   }
   static void put(Bucket& b, int way, uint16_t tag, uint32_t record, bool stranger);
-  bool make_room(size_t bucket);
+  void move(size_t bucket, unsigned way, size_t other, int free);
+  /// Moves one entry of a full bucket to its other bucket, if any of them has room there, or can be given
+  /// room in the same way `further` times over. Only a bucket's own entries leave it, so it never fills up
+  /// again.
+  bool make_room(size_t bucket, unsigned further);
 
   HugeArray<Bucket> buckets_;
   size_t count_;
