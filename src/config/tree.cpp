@@ -39,11 +39,11 @@ class Builder final : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
-    throw Stop{place_of(mark),
-               {"an alias (*name) stands for a value",
-                "a configuration says each value where it counts, so that "
-                "every message can point at it",
-                "write the value out"}};
+    report_.add(place_of(mark),
+                {"an alias (*name) stands for a value",
+                 "a configuration says each value where it counts, so that every message can point at it",
+                 "write the value out"});
+    attach(Node{Node::Kind::null, false, place_of(mark), {}, {}, {}});
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -74,18 +74,17 @@ class Builder final : public YAML::EventHandler {
     Place key_place;
   };
 
-  static void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
+  void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor == YAML::NullAnchor) return;
-    throw Stop{place_of(mark),
-               {"an anchor (&name) marks a value", "a configuration has no aliases, so an anchor has no use",
-                "remove the anchor"}};
+    report_.add(place_of(mark),
+                {"an anchor (&name) marks a value", "a configuration has no aliases, so an anchor has no use",
+                 "remove the anchor"});
   }
 
-  static void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
+  void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (tag.empty() || tag == "!" || tag == "?") return;
-    throw Stop{place_of(mark),
-               {fmt::format("the tag {} stands before a value", quoted(tag)),
-                "the key alone says what type its value has", "remove the tag"}};
+    report_.add(place_of(mark), {fmt::format("the tag {} stands before a value", quoted(tag)),
+                                 "the key alone says what type its value has", "remove the tag"});
   }
 
   void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
