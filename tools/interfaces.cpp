@@ -19,6 +19,10 @@ Packets and bytes are IP packets that the workers took from and gave to the inte
 the device's own counters. "missed" grows when the workers cannot keep up. A next hop that is not resolved is why
 packets are dropped as next-hop-unresolved.
 
+"steering" says what brings packets to the worker they belong to: RSS by subscriber, rules on pool addresses, or the
+rings between workers where the device does neither; then how many of the packets received by all interfaces went over
+a ring. docs/steering.md tells what to expect.
+
 Example: is the link up, and does the router answer?
 
   culvert interfaces --json | jq -c '[.interface, .link_up, .next_hops[].state]'
@@ -52,6 +56,9 @@ void print(const nlohmann::json& i) {
   line("received",
        fmt::format("{} packets, {} bytes; {} errors, {} missed, {} without a buffer", number("rx_packets"),
                    number("rx_bytes"), number("rx_errors"), number("rx_missed"), number("rx_no_buffer")));
+  line("steering", i.value("steering", ""));
+  line("", fmt::format("{} packets of the whole box changed workers, {:.2f} % of those received",
+                       number("box_handed_over"), 100 * i.value("box_handed_over_share", 0.0)));
   line("sent", fmt::format("{} packets, {} bytes; {} errors", number("tx_packets"), number("tx_bytes"),
                            number("tx_errors")));
 }

@@ -6,6 +6,12 @@
 namespace culvert::control {
 namespace {
 
+/// What is in force for the interface's side, or for both when it has both.
+std::string steering_of(const dataplane::PortSteering& steering, config::Role role) {
+  if (role == config::Role::inside) return steering.inside_text();
+  return role == config::Role::outside ? steering.outside_text() : steering.text();
+}
+
 DeviceStatus device_of(const Appliance& appliance, unsigned interface) {
   const dataplane::Port& port = appliance.port_of(interface);
   const dataplane::Port::Link link = port.link();
@@ -17,6 +23,7 @@ DeviceStatus device_of(const Appliance& appliance, unsigned interface) {
   out.mbps = link.mbps;
   out.rx_queues = port.rx_queues();
   out.tx_queues = port.tx_queues();
+  out.steering = steering_of(port.steering(), appliance.engine().config().interfaces[interface].role);
   out.rx_errors = stats.ierrors;
   out.rx_missed = stats.imissed;
   out.rx_no_buffer = stats.rx_nombuf;

@@ -89,6 +89,11 @@ std::string_view role_name(config::Role r) {
 uint64_t make_interfaces(ApiContext& context, const ApiRequest&, std::string& out) {
   const Engine& engine = context.engine();
   const auto& interfaces = engine.config().interfaces;
+  // Counted for the whole box: which interface a packet that changes workers came by is not counted.
+  uint64_t received = 0;
+  for (size_t i = 0; i < dataplane::kMaxInterfaces; i++)
+    received += sum(engine, [i](const Counters& k) -> const Counter& { return k.received[i].packets; });
+  const uint64_t handed_over = sum(engine, [](const Counters& k) -> const Counter& { return k.handed_over; });
   for (unsigned i = 0; i < interfaces.size(); i++) {
     const config::Interface& c = interfaces[i];
     const DeviceStatus device = context.source.device(i);
@@ -100,6 +105,8 @@ uint64_t make_interfaces(ApiContext& context, const ApiRequest&, std::string& ou
         .flag("link_up", device.link_up)
         .number("mbps", device.mbps);
     row.number("rx_queues", device.rx_queues).number("tx_queues", device.tx_queues);
+    row.text("steering", device.steering).number("box_handed_over", handed_over);
+    row.real("box_handed_over_share", received == 0 ? 0 : double(handed_over) / double(received));
     const auto total = [&](auto pick) { return sum(engine, pick); };
     row.number("rx_packets",
                total([i](const Counters& k) -> const Counter& { return k.received[i].packets; }));

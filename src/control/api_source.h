@@ -28,6 +28,7 @@ struct DeviceStatus {
   bool link_up = false;
   uint32_t mbps = 0;  ///< 0: unknown
   unsigned rx_queues = 0, tx_queues = 0;
+  std::string steering;  ///< what brings packets to their workers
   uint64_t rx_errors = 0, rx_missed = 0, rx_no_buffer = 0, tx_errors = 0;
   std::vector<NextHopStatus> next_hops;
 };

@@ -54,9 +54,14 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   }
   Engine::Options engine_options;
   engine_options.buffers = buffers_.get();
+  for (const auto& port : ports_)
+    if (auto rss = port->steering().rss()) engine_options.rss = rss;
   dataplane::populate_pages(true);
   engine_ = std::make_unique<Engine>(config, facts, engine_options, now());
   tell_warnings();
+  steer();
+  for (const auto& port : ports_)
+    log_.info("device {}: steering {}", port->device(), port->steering().text());
 
   start_log(config);
   exception_path_ =
@@ -104,6 +109,15 @@ void Appliance::open_ports(const config::Config& config) {
       setup.rx_descriptors = std::max(setup.rx_descriptors, other.rx_descriptors);
       setup.tx_descriptors = std::max(setup.tx_descriptors, other.tx_descriptors);
       if (other.vlan) setup.vlan_bytes = 4;
+      if (other.role != config::Role::outside) {
+        setup.sides.inside = true;
+        setup.sides.subscribers = dataplane::shortest_masks(config);
+        setup.sides.inside_vlan = other.vlan;
+      }
+      if (other.role != config::Role::inside) {
+        setup.sides.outside = true;
+        setup.sides.outside_vlan = other.vlan;
+      }
     }
     setup.tell = [this](const std::string& text) { log_.warning("{}", text); };
     try {
@@ -202,9 +216,17 @@ void Appliance::stop_workers() {
   launched_ = 0;
 }
 
+/// Lets the rules in the devices follow the tables. Until they do, rings bring packets where they belong.
+void Appliance::steer() {
+  if (steered_version_ == engine_->owners_version()) return;
+  steered_version_ = engine_->owners_version();
+  for (const auto& port : ports_) port->steering().apply(engine_->tables());
+}
+
 void Appliance::tick() {
   const dataplane::Millis time = now();
   engine_->tick(time);
+  steer();
   tell_warnings();
   const int64_t off = clock_.off_by();
   if (std::abs(off - clock_off_by_) > kClockStep) {

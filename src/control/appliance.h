@@ -93,6 +93,7 @@ class Appliance {
 
  private:
   void open_ports(const config::Config& config);
+  void steer();
   void start_log(const config::Config& config);
   void start_workers(const Options& options);
   void stop_workers();
@@ -117,6 +118,7 @@ class Appliance {
   unsigned launched_ = 0;  ///< workers that run
   dataplane::Millis started_at_ = 0, applied_at_ = 0;
   uint64_t reloads_ = 0;
+  uint64_t steered_version_ = 0;  ///< Engine::owners_version() that the hardware's rules follow
   int64_t clock_off_by_ = 0;
 };
 

@@ -4,8 +4,9 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <numeric>
 #include <stdexcept>
+
+#include "control/levelling.h"
 
 namespace culvert::control {
 namespace {
@@ -63,9 +64,10 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
     : config_(config),
       facts_(std::move(facts)),
       next_hops_(2 * config.interfaces.size()),
-      registry_(config.workers, config.capacity.external_addresses != 0
-                                    ? config.capacity.external_addresses
-                                    : static_cast<uint32_t>(pool_addresses(config))) {
+      registry_(config.workers,
+                config.capacity.external_addresses != 0 ? config.capacity.external_addresses
+                                                        : static_cast<uint32_t>(pool_addresses(config)),
+                options.rss) {
   started_with_ = now;
   if (config.interfaces.empty() || config.interfaces.size() > dataplane::kMaxInterfaces)
     throw std::runtime_error(fmt::format(
@@ -202,6 +204,7 @@ std::string Engine::apply(const config::Config& next, Millis now) {
     remove_statics();
   }
   expel_strangers();
+  warn_of_masks();
   for (const auto& e : after)
     if (missing(before, e)) add_static(e);
   return {};
@@ -231,7 +234,18 @@ void Engine::expel_strangers() {
   }
 }
 
+/// A subscriber-mask shorter than the one that RSS was set up for at the start: correct, but slower.
+void Engine::warn_of_masks() {
+  const dataplane::SubscriberRss* rss = tables_->steering.rss();
+  if (rss == nullptr || rss->keeps(dataplane::shortest_masks(config_))) return;
+  warnings_.push_back(fmt::format(
+      "RSS was set up at the start for {}, and there are subscribers with shorter masks now: more "
+      "packets go from worker to worker until culvertd is restarted",
+      rss->text()));
+}
+
 void Engine::publish(std::unique_ptr<Tables> tables) {
+  owners_version_++;
   std::swap(tables_, tables);
   fabric_->tables.store(tables_.get(), std::memory_order_release);
   if (synchronize) synchronize();
@@ -282,26 +296,21 @@ void Engine::tick(Millis now) {
 void Engine::level(Pool& pool) {
   std::vector<uint32_t> free(workers());
   for (unsigned w = 0; w < workers(); w++) free[w] = workers_[w]->binding().blocks().free_blocks(pool.slot());
-  const auto most = std::max_element(free.begin(), free.end()),
-             least = std::min_element(free.begin(), free.end());
-  const uint32_t unit = pool.split() ? 1 : pool.sets();
-  const uint32_t average = std::accumulate(free.begin(), free.end(), 0u) / workers();
-  if (*least > average / 4 || *most < *least + 2 * unit) return;
-  const auto donor = static_cast<WorkerId>(most - free.begin());
-  const auto needy = static_cast<WorkerId>(least - free.begin());
+  const auto move = choose_move(free, pool.split() ? 1 : pool.sets());
+  if (!move) return;
   std::vector<uint32_t> entries;
-  const uint32_t count = (*most - *least) / 2;
-  run(donor, [&](Worker& w, const Tables&, Millis) {
-    entries = w.binding().blocks().allocator(pool.slot())->surrender(count);
+  run(move->donor, [&](Worker& w, const Tables&, Millis) {
+    entries = w.binding().blocks().allocator(pool.slot())->surrender(move->blocks);
   });
   if (entries.empty()) return;
+  owners_version_++;
   for (uint32_t e : entries) {
     if (pool.split())
-      pool.set_block_owner(e, needy);
+      pool.set_block_owner(e, move->needy);
     else
-      pool.set_address_owner(e, needy);
+      pool.set_address_owner(e, move->needy);
   }
-  run(needy,
+  run(move->needy,
       [&](Worker& w, const Tables&, Millis) { w.binding().blocks().allocator(pool.slot())->adopt(entries); });
 }
 

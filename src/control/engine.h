@@ -38,6 +38,8 @@ class Engine {
     rte_mempool* buffers = nullptr;
     bool ring_files = true;  ///< event rings in logging.ring-directory, else in memory
     uint32_t event_ring_size = 65536;
+    /// What the inside port's hardware steers subscribers by; null: it does not.
+    std::shared_ptr<const dataplane::SubscriberRss> rss;
   };
 
   /// Takes all memory there will be, but that of pools which a reload adds. Throws std::runtime_error that
@@ -67,6 +69,9 @@ class Engine {
   /// last call.
   std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
 
+  /// Grows whenever addresses or subscribers may have got another owner: hardware rules are to follow then.
+  uint64_t owners_version() const { return owners_version_; }
+
   /// Housekeeping of the control core; call it every 100 ms or so.
   void tick(Millis now);
 
@@ -84,6 +89,7 @@ class Engine {
 
  private:
   std::string needs_restart(const config::Config& next) const;
+  void warn_of_masks();
   void publish(std::unique_ptr<dataplane::Tables> tables);
   void fill_interfaces(dataplane::Tables& tables, const config::Config& config);
   void level(dataplane::Pool& pool);
@@ -103,6 +109,7 @@ class Engine {
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::vector<std::string> warnings_;
   std::vector<dataplane::StaticEntry> departing_;  ///< static mappings whose end is not on record yet
+  uint64_t owners_version_ = 1;
   Millis started_with_ = 0, levelled_ = 0, retired_ = 0;
 };
 

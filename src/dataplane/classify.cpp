@@ -1,3 +1,8 @@
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <cstring>
+
 #include "dataplane/pipeline.h"
 #include "net/rfc6052.h"
 
@@ -14,17 +19,31 @@ bool is_neighbour_discovery(const net::Ipv6Header& ip) {
   return ip.next_header == net::kIpIcmpv6 && ip.hop_limit == 255;
 }
 
+/// Compared as it lies in memory, which costs no byte swap.
+bool is(net::Be16 found, net::EtherType wanted) { return found == net::Be16(wanted); }
+
+uint64_t load_word(const uint8_t* at) {
+  uint64_t w;
+  std::memcpy(&w, at, sizeof w);
+  return w;
+}
+
 /// Whether an IP packet is itself for a group: only that may come in a group frame (RFC 1122 §3.3.6).
-bool is_group_packet(const rte_mbuf* m, uint16_t ether_type) {
-  const auto* data = rte_pktmbuf_mtod(m, const uint8_t*);
-  if (ether_type == net::kEtherIpv4 && m->data_len >= sizeof(net::Ipv4Header))
-    return is_multicast(reinterpret_cast<const net::Ipv4Header*>(data)->destination);
-  if (ether_type == net::kEtherIpv6 && m->data_len >= sizeof(net::Ipv6Header))
-    return is_multicast(reinterpret_cast<const net::Ipv6Header*>(data)->destination);
+bool is_group_packet(const Packet& p, net::Be16 ether_type) {
+  if (is(ether_type, net::kEtherIpv4) && p.length >= sizeof(net::Ipv4Header))
+    return is_multicast(reinterpret_cast<const net::Ipv4Header*>(p.data)->destination);
+  if (is(ether_type, net::kEtherIpv6) && p.length >= sizeof(net::Ipv6Header))
+    return is_multicast(reinterpret_cast<const net::Ipv6Header*>(p.data)->destination);
   return false;
 }
 
 }  // namespace
+
+inline Pipeline::Source Pipeline::source_of(const net::Ipv6Header& ip, net::Ipv4Address ipv4,
+                                            Context context) {
+  const uint8_t* at = ip.source.bytes.data();
+  return {load_word(at), load_word(at + 8), ipv4, context};
+}
 
 const InterfaceView* Pipeline::interface_of(uint16_t port, uint16_t vlan) const {
   for (const InterfaceView& i : t_.interfaces)
@@ -32,44 +51,61 @@ const InterfaceView* Pipeline::interface_of(uint16_t port, uint16_t vlan) const 
   return nullptr;
 }
 
-void Pipeline::take_frame(rte_mbuf* m, uint16_t port) {
-  if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0) return drop(m, DropReason::no_buffer);
-  fence(m);
+void Pipeline::take_frames(rte_mbuf** frames, unsigned count, uint16_t port) {
+  usual_ = &t_.interfaces.front();
+  for (const InterfaceView& i : t_.interfaces)
+    if (i.port == port) usual_ = &i;
+  // A frame's mbuf is prefetched first, since only that tells where its bytes are.
+  constexpr unsigned kAhead = 4;
+  for (unsigned i = 0; i < std::min(count, 2 * kAhead); i++) rte_prefetch0(frames[i]);
+  for (unsigned i = 0; i < std::min(count, kAhead); i++) rte_prefetch0(bytes_of(frames[i]));
+  for (unsigned i = 0; i < count; i++) {
+    rte_prefetch0(frames[std::min(i + 2 * kAhead, count - 1)]);
+    rte_prefetch0(bytes_of(frames[std::min(i + kAhead, count - 1)]));
+    take_frame(frames[i], port);
+  }
+}
+
+inline void Pipeline::take_frame(rte_mbuf* m, uint16_t port) {
+  if (m->nb_segs > 1 && rte_pktmbuf_linearize(m) != 0) [[unlikely]]
+    return drop(m, DropReason::no_buffer);
   unsigned header = sizeof(net::EthernetHeader);
-  if (m->data_len < header) return drop(m, DropReason::malformed_ethernet);
+  fence(Packet(m));
+  if (m->data_len < header) [[unlikely]]
+    return drop(m, DropReason::malformed_ethernet);
   const auto* ethernet = reinterpret_cast<const net::EthernetHeader*>(bytes_of(m));
-  uint16_t type = ethernet->type.value(), vlan = 0;
-  if (type == net::kEtherVlan || type == net::kEtherQinq) {
+  net::Be16 type = ethernet->type;
+  uint16_t vlan = 0;
+  if (is(type, net::kEtherVlan) || is(type, net::kEtherQinq)) {
     if (m->data_len < header + sizeof(net::VlanTag)) return drop(m, DropReason::malformed_ethernet);
     const auto* tag = reinterpret_cast<const net::VlanTag*>(bytes_of(m) + header);
     vlan = tag->id();  // 0 is a priority tag: as good as none (IEEE 802.1Q)
-    type = tag->type.value();
+    type = tag->type;
     header += sizeof *tag;
   }
-  const InterfaceView* interface = interface_of(port, vlan);
-  if (interface == nullptr) return drop(m, DropReason::wrong_vlan);
-  Flow& flow = w_.counters_.received[interface->number];
-  flow.packets.add();
-  flow.bytes.add(m->data_len - header);
-  m->l2_len = header & 0x7f;
+  const InterfaceView* interface = usual_;
+  if (interface->vlan != vlan || interface->port != port) [[unlikely]] {
+    interface = interface_of(port, vlan);
+    if (interface == nullptr) return drop(m, DropReason::wrong_vlan);
+  }
+  Packet& p = next_packet(m, header, interface->number);
+  received_[interface->number].add(p.length);
   // Frames that a switch floods are another station's; a group frame may only carry what the kernel wants.
-  const net::MacAddress to = ethernet->destination;
-  const bool ours = interface->any_mac || to == interface->mac;
-  if (!ours && !to.is_multicast()) return drop(m, DropReason::not_our_mac);
-  strip(m, header);
-  take_ip(m, type, *interface, ours);
+  const bool ours = ethernet->destination == interface->mac || interface->any_mac;
+  if (!ours && !ethernet->destination.is_multicast()) [[unlikely]]
+    return drop(p, DropReason::not_our_mac);
+  fence(p);
+  take_ip(p, type, *interface, ours);
 }
 
 void Pipeline::take_marked(rte_mbuf* m) {
   const Mark mark = Mark::of(m);
-  fence(m);
-  Packet p;
-  p.m = m;
-  p.interface = mark.interface;
+  Packet& p = next_packet(m, 0, mark.interface);
+  fence(p);
   p.handed_over = mark.handed_over;
   switch (mark.form) {
     case Form::from_inside:
-      if (bytes_of(m)[0] >> 4 == 6) return from_inside_ipv6(p);
+      if (p.data[0] >> 4 == 6) return from_inside_ipv6(p);
       return from_inside_ipv4(p);
     case Form::from_outside:
       return from_outside(p);
@@ -80,57 +116,49 @@ void Pipeline::take_marked(rte_mbuf* m) {
       // The kernel's own: only its VLAN tag is still missing.
       const InterfaceView& i = t_.interfaces[mark.interface];
       if (i.vlan != 0) {
-        uint8_t* front = prepend(m, sizeof(net::VlanTag));
-        if (front == nullptr) return drop(m, DropReason::no_buffer);
+        uint8_t* front = prepend(p, sizeof(net::VlanTag));
+        if (front == nullptr) return drop(p, DropReason::no_buffer);
         std::memmove(front, front + sizeof(net::VlanTag), 12);
         const net::Be16 tag[2] = {net::Be16(net::kEtherVlan), net::Be16(i.vlan)};
         std::memcpy(front + 12, tag, sizeof tag);
       }
       w_.counters_.injected.add();
-      unfence(m);
+      settle(p);
       w_.outbox_.push(mark.interface, m);
       return;
     }
   }
 }
 
-void Pipeline::take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface, bool ours) {
-  if (!ours && ether_type != net::kEtherArp && !is_group_packet(m, ether_type))
-    return drop(m, DropReason::not_our_mac);
-  Packet p;
-  p.m = m;
-  p.interface = interface.number;
-  switch (ether_type) {
-    case net::kEtherIpv4: {
-      if (m->data_len < sizeof(net::Ipv4Header)) return drop(m, DropReason::truncated);
-      if (interface.role == config::Role::inside) return from_inside_ipv4(p);
-      if (interface.role == config::Role::both) {
-        const auto* ip = reinterpret_cast<const net::Ipv4Header*>(bytes_of(m));
-        if (t_.subscribers_nat44.find(ip->source) != nullptr) return from_inside_ipv4(p);
-      }
-      return from_outside(p);
+inline void Pipeline::take_ip(Packet& p, net::Be16 ether_type, const InterfaceView& interface, bool ours) {
+  if (!ours && !is(ether_type, net::kEtherArp) && !is_group_packet(p, ether_type)) [[unlikely]]
+    return drop(p, DropReason::not_our_mac);
+  if (is(ether_type, net::kEtherIpv4)) {
+    if (interface.role == config::Role::inside) return from_inside_ipv4(p);
+    if (interface.role == config::Role::both) {
+      if (p.length < sizeof(net::Ipv4Header)) return drop(p, DropReason::truncated);
+      const auto* ip = reinterpret_cast<const net::Ipv4Header*>(p.data);
+      if (t_.subscribers_nat44.find(ip->source) != nullptr) return from_inside_ipv4(p);
     }
-    case net::kEtherIpv6:
-      return from_inside_ipv6(p);
-    case net::kEtherArp:
-      return punt(p, true);
-    default:
-      return drop(m, DropReason::unknown_ethertype);
+    return from_outside(p);
   }
+  if (is(ether_type, net::kEtherIpv6)) return from_inside_ipv6(p);
+  if (is(ether_type, net::kEtherArp)) return punt(p, true);
+  drop(p, DropReason::unknown_ethertype);
 }
 
-void Pipeline::from_inside_ipv4(Packet& p) {
-  if (Refusal r = parse_ipv4(p, bytes_of(p.m), p.m->data_len)) return drop(p, *r);
+inline void Pipeline::from_inside_ipv4(Packet& p) {
+  if (Refusal r = parse_ipv4(p, p.data, p.length)) [[unlikely]]
+    return drop(p, *r);
   const net::Ipv4Address to = p.ip4->destination;
-  if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) return punt(p, is_multicast(to));
-  p.carriage = Carriage::nat44;
-  p.internal.ipv4 = p.ip4->source;
-  p.remote.address = to;
-  to_lane(p, p.ip4->protocol);
+  if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) [[unlikely]]
+    return punt(p, is_multicast(to));
+  to_lane<Carriage::nat44>(p, p.ip4->protocol, {0, 0, p.ip4->source, kNativeContext}, to);
 }
 
-void Pipeline::from_inside_ipv6(Packet& p) {
-  if (Refusal r = parse_ipv6(p)) return drop(p, *r);
+inline void Pipeline::from_inside_ipv6(Packet& p) {
+  if (Refusal r = parse_ipv6(p)) [[unlikely]]
+    return drop(p, *r);
   const net::Ipv6Address& to = p.ip6->destination;
   if (t_.interfaces[p.interface].faces_inside()) {
     for (Context c : t_.softwires)
@@ -143,89 +171,95 @@ void Pipeline::from_inside_ipv6(Packet& p) {
   drop(p, DropReason::not_for_us);
 }
 
-void Pipeline::open_softwire(Packet& p, Context context) {
+inline void Pipeline::open_softwire(Packet& p, Context context) {
   uint8_t next;
   unsigned at;
-  if (Refusal r = skip_extensions(p, &next, &at)) return drop(p, *r);
-  if (next != net::kIpIpv4) {
+  if (Refusal r = find_transport(p, &next, &at)) [[unlikely]]
+    return drop(p, *r);
+  if (next != net::kIpIpv4) [[unlikely]] {
     // Ping to the AFTR address is the kernel's, where that address is one of the interface's.
     if (t_.is_own(p.ip6->destination)) return punt(p, is_neighbour_discovery(*p.ip6));
     return drop(p, DropReason::softwire_next_header);
   }
-  p.carriage = Carriage::ds_lite;
-  p.internal.ipv6 = p.ip6->source;
-  p.internal.context = context;
-  uint8_t* inner = bytes_of(p.m) + at;
-  if (Refusal r = parse_ipv4(p, inner, p.m->data_len - at)) return drop(p, *r);
+  if (Refusal r = parse_ipv4(p, p.data + at, p.length - at)) [[unlikely]]
+    return drop(p, *r);
   // RFC 6040 §4.2: a congestion mark that the inner packet's transport would not understand means loss.
   const bool congested = (p.ip6->traffic_class() & 3) == 3;
   if (congested && (p.ip4->tos & 3) == 0) [[unlikely]]
     return drop(p, DropReason::ecn_congestion);
-  p.internal.ipv4 = p.ip4->source;
-  p.remote.address = p.ip4->destination;
-  to_lane(p, p.ip4->protocol);
+  to_lane<Carriage::ds_lite>(p, p.ip4->protocol, source_of(*p.ip6, p.ip4->source, context),
+                             p.ip4->destination);
 }
 
-void Pipeline::open_nat64(Packet& p, Context context) {
+inline void Pipeline::open_nat64(Packet& p, Context context) {
   uint8_t next;
   unsigned at;
-  if (Refusal r = skip_extensions(p, &next, &at)) return drop(p, *r);
-  p.carriage = Carriage::nat64;
-  p.internal.ipv6 = p.ip6->source;
-  p.internal.context = context;
+  if (Refusal r = find_transport(p, &next, &at)) [[unlikely]]
+    return drop(p, *r);
   const ContextView& prefix = t_.contexts[context];
-  p.remote.address = net::extract(p.ip6->destination, prefix.length);
+  const net::Ipv4Address remote = net::extract(p.ip6->destination, prefix.length);
   // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
-  if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]]
+  if (prefix.well_known && !net::is_global(remote)) [[unlikely]]
     return drop(p, DropReason::martian);
-  p.l4 = bytes_of(p.m) + at;
-  p.l4_length = static_cast<uint16_t>(p.m->data_len - at);
-  to_lane(p, next);
+  p.l4 = p.data + at;
+  p.l4_length = static_cast<uint16_t>(p.length - at);
+  to_lane<Carriage::nat64>(p, next, source_of(*p.ip6, {}, context), remote);
 }
 
-void Pipeline::to_lane(Packet& p, uint8_t protocol) {
-  if (net::is_martian(p.remote.address)) [[unlikely]]
+template <Carriage kCarriage>
+inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote) {
+  p.carriage = kCarriage;
+  p.remote.address = remote;
+  if (net::is_martian(remote)) [[unlikely]]
     return drop(p, DropReason::martian);
   DropReason why;
-  switch (parse_transport<true>(p, protocol, &why)) {
+  Ports ports;
+  switch (parse_transport<true>(p, protocol, &ports, &why)) {
     case Transport::refused:
       return drop(p, why);
     case Transport::icmp_error:
+      p.internal.set(source.first, source.second, InternalKey::tail(source.ipv4, {}, {}, source.context));
       return icmp_error_from_inside(p);
     case Transport::flow:
       break;
   }
-  if (p.carriage == Carriage::nat64 && p.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
-    return drop(p, DropReason::udp_zero_checksum);
+  if constexpr (kCarriage == Carriage::nat64) {
+    if (ports.protocol == Protocol::udp && p.udp()->checksum.raw() == 0) [[unlikely]]
+      return drop(p, DropReason::udp_zero_checksum);
+  }
   const MappingTable& table = w_.binding_.mappings();
-  p.hash = p.internal.hash(table.hash_key());
+  const uint64_t last = InternalKey::tail(source.ipv4, ports.ours, ports.protocol, source.context);
+  p.hash = net::hash(table.hash_key(), source.first, source.second, last);
   table.outbound().prefetch(p.hash);
-  Lane& lane = outbound_[static_cast<size_t>(p.carriage)];
-  lane.packets[lane.count++] = p;
+  p.internal.set(source.first, source.second, last);
+  p.remote.port = ports.theirs;
+  join(outbound_[static_cast<size_t>(kCarriage)]);
 }
 
 void Pipeline::from_outside(Packet& p) {
-  if (Refusal r = parse_ipv4(p, bytes_of(p.m), p.m->data_len)) return drop(p, *r);
+  if (Refusal r = parse_ipv4(p, p.data, p.length)) [[unlikely]]
+    return drop(p, *r);
   const net::Ipv4Address to = p.ip4->destination;
-  if (!t_.maybe_local(to)) return is_multicast(to) ? punt(p, true) : drop(p, DropReason::not_for_us);
-  if (t_.is_own(to)) return punt(p, false);
-  p.external.address = to;
+  if (!t_.maybe_local(to)) [[unlikely]]
+    return is_multicast(to) ? punt(p, true) : drop(p, DropReason::not_for_us);
   p.remote.address = p.ip4->source;
   if (net::is_martian(p.remote.address)) [[unlikely]]
-    return drop(p, DropReason::martian);
+    return t_.is_own(to) ? punt(p, false) : drop(p, DropReason::martian);
   DropReason why;
-  switch (parse_transport<false>(p, p.ip4->protocol, &why)) {
-    case Transport::refused:
-      return drop(p, why);
-    case Transport::icmp_error:
-      return icmp_error_from_outside(p);
-    case Transport::flow:
-      break;
+  Ports ports;
+  const Transport kind = parse_transport<false>(p, p.ip4->protocol, &ports, &why);
+  p.external.address = to;
+  if (kind != Transport::flow) [[unlikely]] {
+    if (t_.is_own(to)) return punt(p, false);
+    return kind == Transport::icmp_error ? icmp_error_from_outside(p) : drop(p, why);
   }
   const MappingTable& table = w_.binding_.mappings();
-  p.hash = p.external.hash(table.hash_key());
+  p.hash = ExternalKey{to, ports.ours, ports.protocol}.hash(table.hash_key());
   table.inbound().prefetch(p.hash);
-  inbound_.packets[inbound_.count++] = p;
+  p.external.port = ports.ours;
+  p.external.protocol = ports.protocol;
+  p.remote.port = ports.theirs;
+  join(inbound_);
 }
 
 }  // namespace culvert::dataplane

@@ -6,6 +6,7 @@
 #include <rte_ether.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -19,6 +20,8 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+
+#include "dataplane/huge_array.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -252,9 +255,58 @@ uint16_t largest_mtu(const config::Config& config) {
   return mtu;
 }
 
+namespace {
+
+/// Memory for a pool, to be given back with it.
+struct Pages {
+  explicit Pages(size_t size) : bytes(size), at(take_pages(size)) {}
+  ~Pages() { give_pages(at, bytes); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  size_t bytes;
+  void* at;
+};
+
+/// A pool on pages of our own, transparent huge ones where the kernel has them: on DPDK's 4 KiB pages every
+/// packet would cost a miss of the TLB. For virtual devices, which need no physical addresses. Null with
+/// rte_errno set.
+rte_mempool* make_pool_on_own_pages(const std::string& name, uint32_t count, unsigned cache, uint16_t room) {
+  rte_mempool* pool =
+      rte_mempool_create_empty(name.c_str(), count, sizeof(rte_mbuf) + room, cache,
+                               sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+  if (pool == nullptr) return nullptr;
+  rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
+  rte_pktmbuf_pool_private facts{};
+  facts.mbuf_data_room_size = room;
+  rte_pktmbuf_pool_init(pool, &facts);
+  size_t chunk = 0, align = 0;
+  const ssize_t bytes = rte_mempool_op_calc_mem_size_default(pool, count, 0, &chunk, &align);
+  try {
+    if (bytes <= 0) throw std::bad_alloc();
+    auto pages = std::make_unique<Pages>(static_cast<size_t>(bytes) + align);
+    const auto give_back = [](rte_mempool_memhdr*, void* p) { delete static_cast<Pages*>(p); };
+    const int got = rte_mempool_populate_iova(pool, static_cast<char*>(pages->at),
+                                              reinterpret_cast<rte_iova_t>(pages->at), pages->bytes,
+                                              give_back, pages.get());
+    if (got > 0) pages.release();
+    if (got != static_cast<int>(count)) throw std::bad_alloc();
+  } catch (const std::bad_alloc&) {
+    rte_mempool_free(pool);
+    rte_errno = ENOMEM;
+    return nullptr;
+  }
+  rte_mempool_obj_iter(pool, rte_pktmbuf_init, nullptr);
+  return pool;
+}
+
+}  // namespace
+
 BufferPool make_buffers(const std::string& name, uint32_t count, uint16_t mtu) {
   const unsigned cache = count >= 1024 ? 256 : 0;
-  BufferPool pool(rte_pktmbuf_pool_create(name.c_str(), count, cache, 0, data_room(mtu), SOCKET_ID_ANY));
+  BufferPool pool(rte_eal_has_hugepages() != 0
+                      ? rte_pktmbuf_pool_create(name.c_str(), count, cache, 0, data_room(mtu), SOCKET_ID_ANY)
+                      : make_pool_on_own_pages(name, count, cache, data_room(mtu)));
   if (pool == nullptr) {
     throw std::runtime_error(
         fmt::format("{} packet buffers of {} bytes ({}) cannot be had: {}; lower capacity: "

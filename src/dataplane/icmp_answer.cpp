@@ -46,12 +46,13 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
     return w_.counters_.icmp_errors_limited.add();
   if (nat64) return answer_error_ipv6(p, type, code, mtu);
 
-  rte_mbuf* m = rte_pktmbuf_alloc(w_.fabric_.buffers);
-  if (m == nullptr) return w_.counters_.icmp_errors_limited.add();
+  rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
   const bool softwire = p.ip6 != nullptr;
   const unsigned quoted = std::min<unsigned>(p.ip4->total_length.value(), kMaxIpv4Error - 28);
-  trim_to(m, 28 + quoted);
-  auto* ip = reinterpret_cast<net::Ipv4Header*>(bytes_of(m));
+  trim_to(fresh, 28 + quoted);
+  Packet out(fresh);
+  auto* ip = reinterpret_cast<net::Ipv4Header*>(out.data);
   const net::Ipv4Address own = t_.interfaces[p.interface].ipv4;
   *ip = net::Ipv4Header{};
   ip->version_ihl = 0x45;
@@ -73,19 +74,21 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   w_.counters_.icmp_errors_sent.add();
   if (softwire) {
     // A fresh mbuf has DPDK's whole headroom: there is room for the outer header.
-    if (!carriage::encapsulate(m, p.ip6->destination, p.ip6->source)) return drop(m, DropReason::no_buffer);
+    if (!carriage::encapsulate(out, p.ip6->destination, p.ip6->source))
+      return drop(out, DropReason::no_buffer);
   }
-  send(p.interface, m, softwire);
+  send(p.interface, out, softwire);
 }
 
 void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu) {
-  rte_mbuf* m = rte_pktmbuf_alloc(w_.fabric_.buffers);
-  if (m == nullptr) return w_.counters_.icmp_errors_limited.add();
+  rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
   to_icmp6(&type, &code);
   const unsigned size = static_cast<unsigned>(sizeof(net::Ipv6Header)) + p.ip6->payload_length.value();
   const unsigned quoted = std::min(size, kMaxIpv6Error - 48);
-  trim_to(m, 48 + quoted);
-  auto* ip = reinterpret_cast<net::Ipv6Header*>(bytes_of(m));
+  trim_to(fresh, 48 + quoted);
+  Packet out(fresh);
+  auto* ip = reinterpret_cast<net::Ipv6Header*>(out.data);
   *ip = net::Ipv6Header{};
   ip->version_class_label = net::Be32(6u << 28);
   ip->payload_length = net::Be16(static_cast<uint16_t>(8 + quoted));
@@ -105,7 +108,7 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
   sum.add(ip->source).add(ip->destination).add(ip->payload_length).add(net::Be16(net::kIpIcmpv6));
   icmp->checksum = sum.add_bytes(icmp, 8 + quoted).checksum();
   w_.counters_.icmp_errors_sent.add();
-  send(p.interface, m, true);
+  send(p.interface, out, true);
 }
 
 }  // namespace culvert::dataplane

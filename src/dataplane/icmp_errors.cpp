@@ -132,11 +132,10 @@ void Pipeline::icmp_error_ipv4_in(Packet& p, const Mapping& m) {
   carriage::take_hop(*p.ip4, net::inverse_delta(m.address_delta));
   seal_icmp4(p.icmp(), p.l4_length);
   const bool softwire = t_.instances[m.instance].carriage == Carriage::ds_lite;
-  if (p.m->data_len + (softwire ? 40u : 0u) > t_.interfaces[t_.inside].mtu)
-    return drop(p, DropReason::too_big);
-  if (softwire && !carriage::encapsulate(p.m, t_.contexts[m.internal.context].address, m.internal.ipv6))
+  if (p.length + (softwire ? 40u : 0u) > t_.interfaces[t_.inside].mtu) return drop(p, DropReason::too_big);
+  if (softwire && !carriage::encapsulate(p, t_.contexts[m.internal.context].address, m.internal.ipv6))
     return drop(p, DropReason::no_buffer);
-  send(t_.inside, p.m, softwire);
+  send(t_.inside, p, softwire);
 }
 
 /// ICMPv4 error → ICMPv6 error (RFC 7915 §4.2–4.3), in a packet of its own since both headers grow.
@@ -151,10 +150,11 @@ void Pipeline::icmp_error_nat64_in(Packet& p, const Mapping& m) {
   if (!error) return drop(p, DropReason::icmp_type);
   const ContextView& prefix = t_.contexts[m.internal.context];
   const unsigned kept = std::min(inner.size, 1280u - 88u);
-  rte_mbuf* out = rte_pktmbuf_alloc(w_.fabric_.buffers);
-  if (out == nullptr) return drop(p, DropReason::no_buffer);
-  trim_to(out, 88 + kept);
-  auto* outer = reinterpret_cast<net::Ipv6Header*>(bytes_of(out));
+  rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (fresh == nullptr) return drop(p, DropReason::no_buffer);
+  trim_to(fresh, 88 + kept);
+  Packet out(fresh);
+  auto* outer = reinterpret_cast<net::Ipv6Header*>(out.data);
   *outer = net::Ipv6Header{};
   outer->version_class_label = net::Be32(6u << 28 | uint32_t{p.ip4->tos} << 20);
   outer->payload_length = net::Be16(static_cast<uint16_t>(48 + kept));
@@ -268,10 +268,11 @@ void Pipeline::icmp_error_nat64_out(Packet& p) {
   if (!error) return drop(p, DropReason::icmp_type);
   const ContextView& prefix = t_.contexts[p.internal.context];
   const unsigned kept = std::min(inner.size, 576u - 48u);
-  rte_mbuf* out = rte_pktmbuf_alloc(w_.fabric_.buffers);
-  if (out == nullptr) return drop(p, DropReason::no_buffer);
-  trim_to(out, 48 + kept);
-  auto* outer = reinterpret_cast<net::Ipv4Header*>(bytes_of(out));
+  rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (fresh == nullptr) return drop(p, DropReason::no_buffer);
+  trim_to(fresh, 48 + kept);
+  Packet out(fresh);
+  auto* outer = reinterpret_cast<net::Ipv4Header*>(out.data);
   *outer = net::Ipv4Header{};
   outer->version_ihl = 0x45;
   outer->tos = p.ip6->traffic_class();
@@ -316,10 +317,9 @@ void Pipeline::icmp_error_nat64_out(Packet& p) {
   }
   copy.move_checksum(delta.folded());
   seal_icmp4(icmp, 28 + kept);
+  out.remote = p.remote;
   free_packet(p.m);
-  p.m = out;
-  p.ip4 = outer;
-  deliver_outside(p);
+  deliver_outside(out);
 }
 
 }  // namespace culvert::dataplane

@@ -11,6 +11,8 @@
 /// through a softwire must come from. Records belong to one worker, which alone writes them.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 
@@ -37,12 +39,30 @@ struct InternalKey {
   Protocol protocol = Protocol::udp;
   Context context = kNativeContext;
 
+  /// The key as three words: what is hashed and compared.
+  using Words = std::array<uint64_t, 3>;
+  /// The last word. The packet path makes keys of whole words, since a word that was stored in pieces cannot
+  /// be loaded before all of them have left the store buffer.
+  static constexpr uint64_t tail(net::Ipv4Address ipv4, net::Be16 port, Protocol protocol, Context context) {
+    static_assert(std::endian::native == std::endian::little);
+    return ipv4.bits.raw() | uint64_t{port.raw()} << 32 | uint64_t{static_cast<uint8_t>(protocol)} << 48 |
+           uint64_t{context} << 56;
+  }
+  void set(uint64_t first, uint64_t second, uint64_t last) {
+    auto* at = reinterpret_cast<uint8_t*>(this);
+    std::memcpy(at, &first, 8);
+    std::memcpy(at + 8, &second, 8);
+    std::memcpy(at + 16, &last, 8);
+  }
+  Words words() const { return std::bit_cast<Words>(*this); }
   uint64_t hash(const net::HashKey& k) const {
-    uint64_t w[3];
-    std::memcpy(w, this, sizeof w);
+    const Words w = words();
     return net::hash(k, w[0], w[1], w[2]);
   }
-  bool operator==(const InternalKey& o) const { return std::memcmp(this, &o, sizeof *this) == 0; }
+  bool operator==(const InternalKey& o) const {
+    const Words a = words(), b = o.words();
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2])) == 0;
+  }
 };
 static_assert(sizeof(InternalKey) == 24 && std::has_unique_object_representations_v<InternalKey>);
 
@@ -101,6 +121,7 @@ struct alignas(64) Mapping {
   uint8_t spare[3] = {};
 
   ExternalKey external() const { return {external_address, external_port, internal.protocol}; }
+  bool matches(const InternalKey& k) const { return internal == k; }
   bool matches(const ExternalKey& k) const {
     return external_address == k.address && external_port == k.port && internal.protocol == k.protocol;
   }

@@ -13,10 +13,12 @@ MappingId MappingTable::create(const InternalKey& internal, const ExternalKey& e
     outbound_.erase(internal.hash(key_), id);
     return kNoMapping;
   }
-  if (recycled)
+  if (recycled) {
     free_ = next_free;
-  else
+    prefetch_new(0);
+  } else {
     fresh_++;
+  }
   m = Mapping{};
   m.internal = internal;
   m.external_address = external.address;

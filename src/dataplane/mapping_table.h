@@ -28,7 +28,7 @@ class MappingTable {
   const TaggedIndex& outbound() const { return outbound_; }
   const TaggedIndex& inbound() const { return inbound_; }
   void prefetch_record(MappingId id) const {
-    if (id != kNoMapping) __builtin_prefetch(&records_[id], 1);
+    if (id < TaggedIndex::kElsewhere) __builtin_prefetch(&records_[id], 1);
   }
 
   MappingId find(const InternalKey& k, uint64_t hash) const {
@@ -37,9 +37,24 @@ class MappingTable {
   MappingId find(const ExternalKey& k, uint64_t hash) const {
     return inbound_.find(hash, [&](MappingId id) { return records_[id].matches(k); });
   }
+  /// The same when the candidate of the index is at hand: nearly always it is the one.
+  template <typename Key>
+  MappingId confirm(const Key& k, uint64_t hash, MappingId candidate) const {
+    if (candidate == kNoMapping) return kNoMapping;
+    if (records_[candidate].matches(k)) [[likely]]
+      return candidate;
+    return find(k, hash);
+  }
   MappingId find(const InternalKey& k) const { return find(k, k.hash(key_)); }
   MappingId find(const ExternalKey& k) const { return find(k, k.hash(key_)); }
 
+  /// Prefetches the record that create() will take after `ahead` others, as far as that can be known.
+  void prefetch_new(uint32_t ahead) const {
+    if (free_ == kNoMapping)
+      __builtin_prefetch(records_.begin() + fresh_ + ahead, 1);
+    else if (ahead == 0)
+      __builtin_prefetch(&records_[free_], 1);
+  }
   /// A new record in both indexes, everything but the two endpoints zero; kNoMapping when the table is full.
   MappingId create(const InternalKey& internal, const ExternalKey& external);
   /// Takes a live record out.

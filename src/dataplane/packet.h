@@ -1,7 +1,9 @@
-/// A packet on its way through a worker, and the few operations on mbufs the pipeline uses.
+/// A packet on its way through a worker, and the few operations on it the pipeline uses.
 ///
-/// Between the Ethernet header's removal and its writing anew, an mbuf's data begins at the outermost IP
-/// header. The mbuf's `hash.usr` carries the Mark below while the packet lies in a ring.
+/// While a packet is in the pipeline its borders stand in the Packet, not in the mbuf: `data` is the first
+/// byte of its outermost IP header, and every header that comes off or on moves that pointer only. settle()
+/// writes them into the mbuf again, when the packet goes to a device or into a ring. The mbuf's `hash.usr`
+/// carries the Mark below while the packet lies in a ring.
 ///
 /// In sanitizer builds all room around a packet's bytes is poisoned (fence()), so that a read one byte past
 /// the packet crashes the tests although DPDK's memory is invisible to AddressSanitizer.
@@ -61,50 +63,89 @@ inline void free_packet(rte_mbuf* m) {
   unfence(m);
   rte_pktmbuf_free(m);
 }
-/// Cuts `n` bytes off the front; the caller knows they are there.
-inline void strip(rte_mbuf* m, unsigned n) {
-  m->data_off = static_cast<uint16_t>(m->data_off + n);
-  m->data_len = static_cast<uint16_t>(m->data_len - n);
-  m->pkt_len -= n;
-  fence(m);
-}
-/// Makes the packet exactly `n` bytes long, cutting Ethernet padding off its end.
+/// Makes a fresh mbuf's packet exactly `n` bytes long.
 inline void trim_to(rte_mbuf* m, unsigned n) {
   m->data_len = static_cast<uint16_t>(n);
   m->pkt_len = n;
   fence(m);
 }
-/// Room for `n` more bytes in front, or nullptr when there is none.
-inline uint8_t* prepend(rte_mbuf* m, unsigned n) {
-  if (rte_pktmbuf_headroom(m) < n) return nullptr;
-  m->data_off = static_cast<uint16_t>(m->data_off - n);
-  m->data_len = static_cast<uint16_t>(m->data_len + n);
-  m->pkt_len += n;
-  fence(m);
-  return bytes_of(m);
-}
 
-/// A packet while one burst lasts: where its headers are and what was found out about it.
+/// A packet while one burst lasts: where its headers are and what was found out about it. What no comment
+/// says is set from the start is not, before its stage: clearing it would cost every packet.
 struct Packet {
-  rte_mbuf* m = nullptr;
-  net::Ipv4Header* ip4 = nullptr;  ///< the IPv4 header that is translated; null for NAT64 from inside
-  net::Ipv6Header* ip6 = nullptr;  ///< the outermost header when that is IPv6
-  uint8_t* l4 = nullptr;           ///< transport header
-  uint16_t l4_length = 0;          ///< bytes from there to the end of the packet
-  uint8_t tcp_flags = 0;
-  uint8_t interface = 0;  ///< came in here
-  bool handed_over = false;
-  bool hairpin = false;
-  Carriage carriage = Carriage::nat44;
-  InternalKey internal;   ///< outbound: whose it is
-  ExternalKey external;   ///< inbound: where to
+  /// The packet that an mbuf of one segment holds, from its first byte on, as it came from a ring.
+  explicit Packet(rte_mbuf* mbuf) : Packet(mbuf, 0, 0) {}
+  /// The same behind `l2` bytes of Ethernet header, as it came in on an interface.
+  Packet(rte_mbuf* mbuf, unsigned l2, uint8_t came_in)
+      : m(mbuf),
+        data(bytes_of(mbuf) + l2),
+        ip4(nullptr),
+        ip6(nullptr),
+        length(static_cast<uint16_t>(mbuf->data_len - l2)),
+        l2_length(static_cast<uint8_t>(l2)),
+        interface(came_in),
+        handed_over(false),
+        hairpin(false) {}
+
+  rte_mbuf* m;            ///< set from the start
+  uint8_t* data;          ///< set; its first byte: the outermost IP header
+  net::Ipv4Header* ip4;   ///< set: null; the IPv4 header that is translated; null for NAT64 from inside
+  net::Ipv6Header* ip6;   ///< set: null; the outermost header when that is IPv6
+  uint8_t* l4;            ///< transport header
+  uint16_t length;        ///< set; bytes from data to its end
+  uint8_t l2_length;      ///< set; bytes of Ethernet header before data; 0: it came without one
+  uint8_t interface;      ///< set; came in here
+  bool handed_over;       ///< set
+  bool hairpin;           ///< set
+  uint16_t l4_length;     ///< bytes from l4 to its end
+  uint8_t tcp_flags;      ///< TCP only
+  Carriage carriage;      ///< outbound
   RemoteEndpoint remote;  ///< the other end, IPv4 also for NAT64
-  uint64_t hash = 0;
-  uint32_t mapping = ~uint32_t{0};
+  uint32_t mapping;
+  InternalKey internal;  ///< outbound: whose it is
+  ExternalKey external;  ///< inbound: where to
+  uint64_t hash;
 
   net::TcpHeader* tcp() const { return reinterpret_cast<net::TcpHeader*>(l4); }
   net::UdpHeader* udp() const { return reinterpret_cast<net::UdpHeader*>(l4); }
   net::IcmpHeader* icmp() const { return reinterpret_cast<net::IcmpHeader*>(l4); }
 };
+
+#ifdef CULVERT_SANITIZE
+inline void fence(const Packet& p) {
+  __asan_poison_memory_region(p.m->buf_addr, p.m->buf_len);
+  __asan_unpoison_memory_region(p.data, p.length);
+}
+#else
+inline void fence(const Packet&) {}
+#endif
+
+/// Cuts `n` bytes off the front; the caller knows they are there.
+inline void strip(Packet& p, unsigned n) {
+  p.data += n;
+  p.length = static_cast<uint16_t>(p.length - n);
+  fence(p);
+}
+/// Makes the packet `n` bytes long, cutting Ethernet padding off its end.
+inline void trim_to(Packet& p, unsigned n) {
+  p.length = static_cast<uint16_t>(n);
+  fence(p);
+}
+/// Room for `n` more bytes in front, or nullptr when there is none.
+inline uint8_t* prepend(Packet& p, unsigned n) {
+  if (static_cast<size_t>(p.data - static_cast<uint8_t*>(p.m->buf_addr)) < n) [[unlikely]]
+    return nullptr;
+  p.data -= n;
+  p.length = static_cast<uint16_t>(p.length + n);
+  fence(p);
+  return p.data;
+}
+/// Tells the mbuf where its packet begins and ends, and opens the room around it.
+inline void settle(const Packet& p) {
+  p.m->data_off = static_cast<uint16_t>(p.data - static_cast<uint8_t*>(p.m->buf_addr));
+  p.m->data_len = p.length;
+  p.m->pkt_len = p.length;
+  unfence(p.m);
+}
 
 }  // namespace culvert::dataplane

@@ -2,11 +2,14 @@
 /// poll(); it collects packets in lanes of one kind each, runs every lane through its stages together and
 /// leaves nothing behind.
 ///
-/// Stages of a lane; 1 and 2 each go over all its packets before the next begins, 3 and 4 are one pass:
+/// Stages of a lane; each goes over all its packets before the next begins:
 ///   1. hash the key, prefetch the index bucket          (done as the packet is put into the lane)
-///   2. compare tags, prefetch the record
-///   3. verify the key; what is missing takes the slow path
+///   2. compare tags, prefetch the record; those in alternate buckets in a pass of their own
+///   3. verify the key; what no mapping here has takes the slow path (admit.cpp) and may join again
 ///   4. move the state, rewrite, send
+///
+/// What all packets of a burst have in common is found out once: the interfaces of their port, the Ethernet
+/// header of each way out, sums for the counters.
 #pragma once
 
 #include <array>
@@ -20,53 +23,95 @@ class Pipeline {
  public:
   Pipeline(Worker& worker, const Tables& tables, Millis now) : w_(worker), t_(tables), now_(now) {}
 
-  /// An Ethernet frame from a port.
-  void take_frame(rte_mbuf* m, uint16_t port);
-  /// An mbuf from a ring, with its Mark.
+  /// Takes Ethernet frames from a port, at most kBurst since the last run().
+  void take_frames(rte_mbuf** frames, unsigned count, uint16_t port);
+  /// An mbuf from a ring, with its Mark; at most kBurst since the last run().
   void take_marked(rte_mbuf* m);
-  /// Runs the lanes. At most kBurst packets may have been taken since the last run.
+  /// Runs the lanes.
   void run();
 
  private:
-  /// Packets of one kind.
+  /// Packets of one kind, in packets_.
   struct Lane {
-    Lane() {
-    }  // NOLINT: the packets are written before they are read, and clearing them would cost every burst
-    union {
-      std::array<Packet, kBurst> packets;
-    };
     unsigned count = 0;
+    std::array<Packet*, kBurst> member;
+  };
+  /// A sum for a pair of counters, while the burst lasts.
+  struct Sums {
+    uint64_t packets = 0, bytes = 0;
+    void add(unsigned length) {
+      packets++;
+      bytes += length;
+    }
+    void add(const Sums& o) {
+      packets += o.packets;
+      bytes += o.bytes;
+    }
+    void add_to(Flow& flow) const {
+      if (packets == 0) return;
+      flow.packets.add(packets);
+      flow.bytes.add(bytes);
+    }
+  };
+  /// A way out: an interface and a family.
+  struct Exit {
+    bool known = false;  ///< the rest was found out
+    uint8_t interface = 0;
+    uint8_t size = 0;  ///< bytes of Ethernet header; 0: there is no way, for this reason
+    DropReason fault = DropReason::no_next_hop;
+    std::array<uint8_t, 24> header;  ///< Ethernet header, with VLAN tag where there is one
   };
 
   // classify.cpp: what kind of packet is it?
-  void take_ip(rte_mbuf* m, uint16_t ether_type, const InterfaceView& interface, bool ours);
+  void take_frame(rte_mbuf* m, uint16_t port);
+  void take_ip(Packet& p, net::Be16 ether_type, const InterfaceView& interface, bool ours);
   void from_inside_ipv4(Packet& p);
   void from_inside_ipv6(Packet& p);
-  /// Parses the packet inside a softwire and begins its key; the outer header stays until decapsulate() in
-  /// the last stage, since handing over and answering errors need it.
+  /// Parses the packet inside a softwire; the outer header stays until decapsulate() in the last stage, since
+  /// handing over and answering errors need it.
   void open_softwire(Packet& p, Context context);
   void open_nat64(Packet& p, Context context);
   void from_outside(Packet& p);
-  /// The outbound key is complete but for the transport part: parses that and puts the packet into its lane.
-  void to_lane(Packet& p, uint8_t protocol);
+  /// The internal key but for its transport part; the IPv6 address as two words as they lie in memory.
+  struct Source {
+    uint64_t first, second;
+    net::Ipv4Address ipv4;
+    Context context;
+  };
+  static Source source_of(const net::Ipv6Header& ip, net::Ipv4Address ipv4, Context context);
+  /// Parses the transport part and puts the packet into its lane.
+  template <Carriage kCarriage>
+  void to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote);
   const InterfaceView* interface_of(uint16_t port, uint16_t vlan) const;
+  /// Room for the next packet of the burst. It is in no lane yet.
+  Packet& next_packet(rte_mbuf* m, unsigned l2, uint8_t interface) {
+    return *new (&packets_[taken_]) Packet(m, l2, interface);
+  }
+  void join(Lane& lane) { lane.member[lane.count++] = &packets_[taken_++]; }
 
   // pipeline.cpp: the stages.
+  /// Stage 2: finds each packet's candidate and prefetches its record.
+  void find_candidates(const Lane& lane, const TaggedIndex& index);
   template <Carriage kCarriage>
-  void outbound(Lane& lane);
-  void inbound(Lane& lane);
-  /// Nobody here knows the internal endpoint: hands the packet over, makes a mapping, or drops it.
-  MappingId miss_outbound(Packet& p);
-  /// Nobody here knows the external endpoint: another worker's address, or nobody's port.
-  void miss_inbound(Packet& p);
+  void outbound();
+  void inbound();
+  void hairpin();
   /// Whether the IPv4 form of an outbound packet, in bytes, fits the outside MTU; if not, its sender is told.
   bool fits_outside(const Packet& p);
-  /// Looks at TTL and the inside MTU (the outer header counts), rewrites an inbound packet, wraps it for its
-  /// carriage and sends it; otherwise tells its sender.
-  void deliver_inside(Packet& p, const Mapping& m);
+  /// Rewrites an inbound packet for its carriage, which is the mapping's, counts it in `sent` and sends it.
+  void deliver_inside(Packet& p, const Mapping& m, Carriage carriage, Sums& sent);
   /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its
   /// destination.
-  void deliver_outside(Packet& p);
+  void deliver_outside(Packet& p) { deliver_outside(p, exit_of(t_.outside, false), sent_[t_.outside]); }
+  void deliver_outside(Packet& p, const Exit& exit, Sums& sent);
+
+  // admit.cpp: packets whose endpoint no mapping here has.
+  /// From inside, of one lane: hands them over, makes mappings, or drops them. Those that have a mapping now
+  /// join the lane.
+  void admit(Packet** unknown, unsigned count, Lane& lane);
+  MappingId make_mapping(Packet& p, const StatefulBinding::Newcomer& newcomer);
+  /// From outside: another worker's address, or nobody's port.
+  void miss_inbound(Packet& p);
 
   // icmp_errors.cpp: errors about translated packets (RFC 5508 §4, RFC 7915 §4.2/5.2).
   void icmp_error_from_inside(Packet& p);
@@ -84,16 +129,29 @@ class Pipeline {
   void answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu);
 
   // send.cpp: out of the worker.
-  /// Sends an IP packet (mbuf data at its outermost header) out of an interface, or drops it.
-  void send(uint8_t interface, rte_mbuf* m, bool ipv6);
+  /// Sends an IP packet out of an interface, or drops it.
+  void send(uint8_t interface, Packet& p, bool ipv6) {
+    transmit(exit_of(interface, ipv6), p, sent_[interface]);
+  }
+  /// The same for who knows the exit and counts what is sent himself.
+  void transmit(const Exit& exit, Packet& p, Sums& sent);
+  const Exit& exit_of(uint8_t interface, bool ipv6) {
+    Exit& exit = exits_[2u * interface + (ipv6 ? 1 : 0)];
+    if (!exit.known) find_exit(exit, interface, ipv6);
+    return exit;
+  }
+  void find_exit(Exit& exit, uint8_t interface, bool ipv6) const;
   /// Gives a packet for the box itself to the kernel. `link_local`: it concerns the link only, like ND.
   void punt(Packet& p, bool link_local);
   void hand_over(Packet& p, WorkerId to, Form form);
   void drop(rte_mbuf* m, DropReason reason) {
     w_.counters_.drop(reason);
-    free_packet(m);
+    unfence(m);
+    dropped_[drops_++] = m;
+    if (drops_ == dropped_.size()) free_dropped();
   }
   void drop(Packet& p, DropReason reason) { drop(p.m, reason); }
+  void free_dropped();
   /// What subscriber-match says of the source; nullopt: no subscriber.
   std::optional<SubscriberRule> rule_for(const Packet& p) const;
   /// Whose the subscriber is, by the steering.
@@ -102,10 +160,47 @@ class Pipeline {
   Worker& w_;
   const Tables& t_;
   const Millis now_;
+  const InterfaceView* usual_ = nullptr;  ///< an interface of the port whose frames are taken
+  unsigned taken_ = 0, hairpins_ = 0, drops_ = 0;
   std::array<Lane, kCarriageCount> outbound_;
   Lane inbound_;
+  std::array<Exit, 2 * kMaxInterfaces> exits_;  ///< 2 × interface + (IPv6 ? 1 : 0)
+  std::array<Sums, kMaxInterfaces> received_, sent_;
+  union {  // written before they are read; clearing them would cost every burst
+    std::array<Packet, kBurst> packets_;
+  };
   std::array<rte_mbuf*, kBurst> hairpin_;  ///< translated outbound, addressed to one of our pools
-  unsigned hairpins_ = 0;
+  std::array<rte_mbuf*, kBurst> dropped_;  ///< to be freed together
 };
+
+inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
+  const unsigned size = exit.size;
+  rte_mbuf* m = p.m;
+  const auto room = static_cast<unsigned>(p.data - static_cast<uint8_t*>(m->buf_addr));
+  if (size == 0 || room < size) [[unlikely]]
+    return drop(p, size == 0 ? exit.fault : DropReason::no_buffer);
+  sent.add(p.length);
+  unfence(m);
+  uint8_t* frame = p.data - size;
+  std::memcpy(frame, exit.header.data(), sizeof(net::EthernetHeader));
+  if (size != sizeof(net::EthernetHeader))
+    std::memcpy(frame + sizeof(net::EthernetHeader), &exit.header[sizeof(net::EthernetHeader)],
+                sizeof(net::VlanTag));
+  m->data_off = static_cast<uint16_t>(room - size);
+  m->data_len = static_cast<uint16_t>(p.length + size);
+  m->pkt_len = p.length + size;
+  w_.outbox_.push(exit.interface, m);
+}
+
+inline void Pipeline::deliver_outside(Packet& p, const Exit& exit, Sums& sent) {
+  const net::Ipv4Address to = p.remote.address;
+  if (t_.maybe_local(to) && t_.pool_of(to) != nullptr) [[unlikely]] {
+    w_.counters_.hairpinned.add();
+    settle(p);
+    hairpin_[hairpins_++] = p.m;
+    return;
+  }
+  transmit(exit, p, sent);
+}
 
 }  // namespace culvert::dataplane

@@ -84,6 +84,10 @@ class Pool {
   uint16_t first_port(BlockIndex b) const {
     return static_cast<uint16_t>(ports_.first_port + (b % sets_) * ports_.set_size);
   }
+  /// Of its first port, mostly without a division.
+  int parity_of(BlockIndex b) const {
+    return ((ports_.set_size & 1) == 0 ? ports_.first_port : first_port(b)) & 1;
+  }
   uint16_t last_port(BlockIndex b) const {
     return static_cast<uint16_t>(first_port(b) + ports_.set_size - 1);
   }

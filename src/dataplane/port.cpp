@@ -51,6 +51,8 @@ std::string remedy(const std::string& device) {
   return "is the device bound to vfio-pci (dpdk-devbind.py --status), and its IOMMU group free?";
 }
 
+bool is_memif(const std::string& device) { return device.starts_with("net_memif"); }
+
 /// What the largest packet is that a device takes. Drivers give an MTU, a frame length or both.
 unsigned largest_packet(const std::string& device, const rte_eth_dev_info& info) {
   if (device.starts_with("net_af_packet")) {
@@ -60,6 +62,12 @@ unsigned largest_packet(const std::string& device, const rte_eth_dev_info& info)
     const unsigned long size =
         at == device.npos ? kDefault : std::strtoul(device.c_str() + at + 8, nullptr, 10);
     return size > kHeader ? static_cast<unsigned>(std::min(size, 65535ul)) - kHeader : 0;
+  }
+  if (is_memif(device)) {
+    // It says 1500 too; a frame has to fit one of its buffers (bsize=, 2048 by default).
+    const size_t at = device.find("bsize=");
+    const unsigned long size = at == device.npos ? 2048 : std::strtoul(device.c_str() + at + 6, nullptr, 10);
+    return size > RTE_ETHER_HDR_LEN ? static_cast<unsigned>(std::min(size, 65535ul)) - RTE_ETHER_HDR_LEN : 0;
   }
   const unsigned by_frame = info.max_rx_pktlen < RTE_ETHER_MIN_MTU
                                 ? UINT16_MAX
@@ -89,7 +97,7 @@ std::set<uint16_t> existing_ports() {
 
 }  // namespace
 
-Port::Port(const Setup& setup) : Port(setup.device) {
+Port::Port(const Setup& setup) : Port(setup.device, setup.sides, setup.workers) {
   probe(device_arguments(setup));
   configure(setup);
 }
@@ -158,24 +166,12 @@ void Port::configure(const Setup& setup) {
         device_, rx_queues_, tx_queues_, setup.workers, asked < setup.workers ? " as configured" : ""));
   }
 
-  rte_eth_conf conf{};
-  conf.rxmode.mtu = af_packet ? RTE_ETHER_MTU : frame_mtu;
-  if (rx_queues_ > 1 && (info.flow_type_rss_offloads & RTE_ETH_RSS_IP) != 0) {
-    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-    conf.rx_adv_conf.rss_conf.rss_hf = info.flow_type_rss_offloads & RTE_ETH_RSS_IP;
-  }
-  int result = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
-  if (result != 0) {
-    throw std::runtime_error(
-        fmt::format("device \"{}\" cannot be configured with {} receive and {} transmit queues "
-                    "and an MTU of {}: {}",
-                    device_, rx_queues_, tx_queues_, setup.mtu, reason(result)));
-  }
+  configure_device(setup, info, af_packet || is_memif(device_) ? RTE_ETHER_MTU : frame_mtu);
   configure_queues(setup, info);
 
   // Some drivers take the MTU from the configuration above, some only this way, some not at all. That of the
   // device under an af_packet is its owner's business.
-  result = af_packet ? 0 : rte_eth_dev_set_mtu(id_, frame_mtu);
+  const int result = af_packet ? 0 : rte_eth_dev_set_mtu(id_, frame_mtu);
   if (result != 0 && result != -ENOTSUP && setup.tell) {
     setup.tell(
         fmt::format("device \"{}\" keeps its own MTU instead of {}: {}", device_, frame_mtu, reason(result)));
@@ -185,6 +181,32 @@ void Port::configure(const Setup& setup) {
   rte_eth_macaddr_get(id_, &mac);
   std::memcpy(mac_.bytes.data(), mac.addr_bytes, 6);
   if (mac_ == net::MacAddress{} || mac_.is_multicast()) mac_ = make_up_mac(device_);
+}
+
+/// Configures the device with the best RSS that it agrees to.
+void Port::configure_device(const Setup& setup, const rte_eth_dev_info& info, uint16_t mtu) {
+  const std::vector<RssRequest>& requests = steering_.plan(info, rx_queues_);
+  int result = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    rte_eth_conf conf{};
+    conf.rxmode.mtu = mtu;
+    std::vector<uint8_t> key;
+    if (rx_queues_ > 1 && requests[i].types != 0) {
+      conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+      conf.rx_adv_conf.rss_conf.rss_hf = requests[i].types;
+      if (requests[i].subscribers) {
+        key = requests[i].subscribers->key(RssDevice::of(info).key_bytes);
+        conf.rx_adv_conf.rss_conf.rss_key = key.data();
+        conf.rx_adv_conf.rss_conf.rss_key_len = static_cast<uint8_t>(key.size());
+      }
+    }
+    result = rte_eth_dev_configure(id_, rx_queues_, tx_queues_, &conf);
+    if (result == 0) return steering_.configured(i);
+  }
+  throw std::runtime_error(
+      fmt::format("device \"{}\" cannot be configured with {} receive and {} transmit queues "
+                  "and an MTU of {}: {}",
+                  device_, rx_queues_, tx_queues_, setup.mtu, reason(result)));
 }
 
 void Port::configure_queues(const Setup& setup, const rte_eth_dev_info& info) {
@@ -228,6 +250,7 @@ void Port::start() {
         fmt::format("device \"{}\" does not start: {}; {}", device_, reason(result), remedy(device_)));
   }
   running_ = true;
+  steering_.started(id_);
   // Neighbour discovery comes by multicast (RFC 4861 §7.2). Who cannot filter for it must let all through.
   if (rte_eth_allmulticast_enable(id_) != 0) rte_eth_promiscuous_enable(id_);
   rte_eth_dev_set_link_up(id_);
@@ -243,6 +266,7 @@ void Port::stop() {
       std::for_each_n(frames.begin(), n, free_packet);
     }
   }
+  steering_.stop();
   rte_eth_dev_stop(id_);
 }
 

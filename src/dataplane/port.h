@@ -4,7 +4,8 @@
 /// the workers without a receive queue live on what the others hand over, and those without a transmit queue
 /// put their frames into a ring that the queue's owner empties: many producers, one consumer, no lock.
 ///
-/// No offload is relied on: checksums are done in software, VLAN tags are bytes of the frame.
+/// No offload is relied on: checksums are done in software, VLAN tags are bytes of the frame. Steering by RSS
+/// and rules is used where the device has it (port_steering.h).
 ///
 /// Thread: made, started and stopped by the control core; receive() and send() belong to the worker named.
 #pragma once
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/port_steering.h"
 #include "net/address.h"
 
 namespace culvert::dataplane {
@@ -32,6 +34,7 @@ class Port {
     unsigned vlan_bytes = 0;  ///< 4 when frames carry a tag
     uint16_t rx_descriptors = 1024, tx_descriptors = 1024;
     rte_mempool* buffers = nullptr;
+    PortSides sides;  ///< who is behind it, for steering
     /// Where to say what the device could not give as asked.
     std::function<void(const std::string&)> tell;
   };
@@ -54,6 +57,8 @@ class Port {
   unsigned tx_queues() const { return tx_queues_; }
   uint16_t rx_descriptors() const { return rx_descriptors_; }
   uint16_t tx_descriptors() const { return tx_descriptors_; }
+  PortSteering& steering() { return steering_; }
+  const PortSteering& steering() const { return steering_; }
 
   struct Link {
     bool up = false;
@@ -79,12 +84,15 @@ class Port {
   unsigned send_for_others(unsigned worker, unsigned& dropped);
 
  private:
-  explicit Port(std::string device) : device_(std::move(device)) {}
+  Port(std::string device, const PortSides& sides, unsigned workers)
+      : device_(std::move(device)), steering_(sides, workers) {}
   void probe(const std::string& arguments);
   void configure(const Setup& setup);
+  void configure_device(const Setup& setup, const rte_eth_dev_info& info, uint16_t mtu);
   void configure_queues(const Setup& setup, const rte_eth_dev_info& info);
 
   std::string device_, driver_;
+  PortSteering steering_;
   rte_device* handle_ = nullptr;  ///< set once the device is ours to remove
   uint16_t id_ = RTE_MAX_ETHPORTS;
   bool running_ = false;

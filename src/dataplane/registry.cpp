@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "dataplane/tables.h"
-#include "net/rfc6052.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -68,9 +67,8 @@ std::string Registry::add_instance(State& state, Tables& t, const config::Instan
   InstanceView& view = t.instances[at->second];
   view = view_of(instance, workers);
   std::vector<ContextView> wanted;
-  for (const auto& a : instance.aftr_addresses) wanted.push_back({Carriage::ds_lite, 128, a, false});
-  for (const auto& p : instance.nat64_prefixes)
-    wanted.push_back({Carriage::nat64, p.length, p.address, p == net::kWellKnownPrefix});
+  for (const auto& a : instance.aftr_addresses) wanted.push_back(ContextView::of_softwire(a));
+  for (const auto& p : instance.nat64_prefixes) wanted.push_back(ContextView::of_prefix(p));
   for (const ContextView& c : wanted) {
     auto known = std::find_if(state.contexts.begin() + 1, state.contexts.end(), [&](const ContextView& k) {
       return k.carriage == c.carriage && k.length == c.length && k.address == c.address;
@@ -92,14 +90,20 @@ std::string Registry::add_pools(State& state, Tables& t, const config::Instance&
                                 std::vector<std::shared_ptr<Pool>>* added) const {
   uint64_t of_instance = 0, taken = 0;
   for (const auto& p : instance.pools) of_instance += p.size();
-  const bool split = workers_ > 1 && of_instance < uint64_t{4} * workers_;
+  const bool split = workers_ > 1 && of_instance < uint64_t{kSplitBelow} * workers_;
   uint64_t dealt = 0;  // of the instance's pools before this one: where dealing goes on
+  const auto known = [&](const net::Ipv4Prefix& prefix) {
+    return std::find_if(state.pools.begin(), state.pools.end(),
+                        [&](const auto& p) { return p && p->prefix() == prefix; });
+  };
+  uint64_t new_blocks = 0, dealt_blocks = 0;  // of pools that are not there yet, for dealing by block
+  for (const auto& p : instance.pools)
+    if (known(p) == state.pools.end()) new_blocks += p.size() * instance.ports.sets_per_address();
   for (const auto& p : state.pools) taken += p ? p->addresses() : 0;
   for (const net::Ipv4Prefix& prefix : instance.pools) {
     const auto first_owner = static_cast<unsigned>(dealt % workers_);
-    dealt += prefix.size() * (split ? instance.ports.sets_per_address() : 1);
-    auto same = std::find_if(state.pools.begin(), state.pools.end(),
-                             [&](const auto& p) { return p && p->prefix() == prefix; });
+    dealt += prefix.size();
+    const auto same = known(prefix);
     if (same != state.pools.end()) {
       const Pool& p = **same;
       if (p.instance() != slot || !same_geometry(p.ports(), instance.ports))
@@ -125,6 +129,8 @@ std::string Registry::add_pools(State& state, Tables& t, const config::Instance&
     if (free == state.pools.end()) state.pools.emplace_back();
     state.pools[number] = std::make_shared<Pool>(static_cast<uint16_t>(number), slot, prefix, instance.ports,
                                                  workers_, split, first_owner);
+    for (BlockIndex b = 0; split && b < state.pools[number]->block_count(); b++)
+      state.pools[number]->set_block_owner(b, owner_of_block(dealt_blocks++, new_blocks, workers_));
     taken += prefix.size();
     t.instances[slot].pools.push_back(static_cast<uint16_t>(number));
     added->push_back(state.pools[number]);
@@ -160,7 +166,7 @@ void Registry::add_statics(Tables& t, const config::Instance& instance, uint8_t 
 Registry::Result Registry::build(const config::Config& config, Millis now) {
   Result result;
   State state = state_;
-  auto tables = std::make_unique<Tables>(workers_);
+  auto tables = std::make_unique<Tables>(workers_, rss_);
   Tables& t = *tables;
   std::vector<uint8_t> slots;
   for (const config::Instance& instance : config.instances) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <bitset>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "dataplane/pool.h"
 #include "dataplane/steering.h"
 #include "net/range_map.h"
+#include "net/rfc6052.h"
 
 namespace culvert::dataplane {
 
@@ -62,11 +64,25 @@ struct InterfaceView {
 struct ContextView {
   Carriage carriage = Carriage::nat44;
   uint8_t length = 0;        ///< nat64: prefix length
-  net::Ipv6Address address;  ///< ds-lite: the AFTR address; nat64: the prefix
   bool well_known = false;   ///< nat64: 64:ff9b::/96
+  net::Ipv6Address address;  ///< ds-lite: the AFTR address; nat64: the prefix
+  uint64_t mask[2] = {};     ///< the bits of `length`, as they lie in memory
 
-  /// nat64 only; RFC 6052 lengths are whole bytes.
-  bool is_prefix_of(const net::Ipv6Address& a) const { return std::memcmp(&a, &address, length / 8) == 0; }
+  static ContextView of_softwire(const net::Ipv6Address& aftr) {
+    return {Carriage::ds_lite, 128, false, aftr};
+  }
+  static ContextView of_prefix(const net::Ipv6Prefix& p) {
+    ContextView c{Carriage::nat64, p.length, p == net::kWellKnownPrefix, p.address};
+    std::memset(c.mask, 0xff, p.length / 8);  // RFC 6052 lengths are whole bytes
+    return c;
+  }
+  /// nat64 only.
+  bool is_prefix_of(const net::Ipv6Address& a) const {
+    uint64_t is[2], wanted[2];
+    std::memcpy(is, &a, sizeof is);
+    std::memcpy(wanted, &address, sizeof wanted);
+    return (((is[0] ^ wanted[0]) & mask[0]) | ((is[1] ^ wanted[1]) & mask[1])) == 0;
+  }
 };
 
 /// An instance's policy.
@@ -102,7 +118,8 @@ struct StaticEntry {
 };
 
 struct Tables {
-  explicit Tables(unsigned workers) : steering(workers) {}
+  explicit Tables(unsigned workers, std::shared_ptr<const SubscriberRss> rss = nullptr)
+      : steering(workers, std::move(rss)) {}
 
   uint64_t version = 0;
   std::vector<InterfaceView> interfaces;
@@ -149,7 +166,19 @@ struct Tables {
 /// Hands out the stable numbers and keeps the pools alive. Control core only.
 class Registry {
  public:
-  Registry(unsigned workers, uint32_t address_capacity) : workers_(workers), capacity_(address_capacity) {}
+  /// `rss`: what the inside port's hardware steers by, if it does.
+  Registry(unsigned workers, uint32_t address_capacity, std::shared_ptr<const SubscriberRss> rss = nullptr)
+      : workers_(workers), capacity_(address_capacity), rss_(std::move(rss)) {}
+
+  /// With fewer addresses a worker than this, an instance's port blocks are dealt one by one instead of
+  /// addresses. docs/steering.md has the simulation: second blocks, which must lie on the address of the
+  /// first (RFC 6888 REQ-2), are refused far more often where addresses are shared by workers.
+  static constexpr unsigned kSplitBelow = 2;
+  /// Whose a block is then: of `total` blocks every worker gets as many neighbours, on as few addresses as
+  /// can be, so that second blocks find room on them.
+  static WorkerId owner_of_block(uint64_t block, uint64_t total, unsigned workers) {
+    return static_cast<WorkerId>(block * workers / total);
+  }
 
   struct Result {
     std::unique_ptr<Tables> tables;
@@ -181,6 +210,7 @@ class Registry {
 
   unsigned workers_;
   uint32_t capacity_;
+  std::shared_ptr<const SubscriberRss> rss_;
   uint64_t version_ = 0;
   State state_;
 };

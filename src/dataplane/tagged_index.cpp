@@ -31,6 +31,18 @@ void TaggedIndex::move(size_t bucket, unsigned way, size_t other, int free) {
   b.tag[way] = 0;
 }
 
+bool TaggedIndex::send_home(size_t bucket) {
+  for (uint32_t strangers = buckets_[bucket].strangers; strangers != 0; strangers &= strangers - 1) {
+    const auto way = static_cast<unsigned>(std::countr_zero(strangers));
+    const size_t home = alternate(bucket, buckets_[bucket].tag[way]);
+    const int free = free_way(buckets_[home]);
+    if (free < 0) continue;
+    move(bucket, way, home, free);
+    return true;
+  }
+  return false;
+}
+
 bool TaggedIndex::make_room(size_t bucket, unsigned further) {
   const Bucket& b = buckets_[bucket];
   for (unsigned way = 0; way < kWays; way++) {
@@ -55,6 +67,7 @@ bool TaggedIndex::insert(uint64_t hash, uint32_t record) {
   uint16_t tag = tag_of(hash);
   size_t home = primary(hash), away = alternate(home, tag);
   int way = free_way(buckets_[home]);
+  if (way < 0 && send_home(home)) way = free_way(buckets_[home]);
   if (way >= 0) {
     put(buckets_[home], way, tag, record, false);
     return true;

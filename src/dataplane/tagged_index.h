@@ -5,7 +5,9 @@
 /// primary and tag alone: `alternate = (spread(tag) - bucket) mod n`, which leads back when applied twice, so
 /// an entry can be moved without its key. Each bucket counts how many entries it sent to their alternates;
 /// while that is zero (nearly always) a miss costs one line. A lookup compares all ten tags at once; the
-/// record holds the full key, so a matching tag is verified there: two cache lines for a hit.
+/// record holds the full key, so a matching tag is verified there: two cache lines for a hit. An entry goes
+/// to its alternate only when no stranger in its primary bucket can go home instead, which keeps nine of ten
+/// at 85 % load where they are looked for first.
 ///
 /// The caller computes hashes and compares keys; the index knows neither. Only the owning worker touches it.
 #pragma once
@@ -33,10 +35,28 @@ class TaggedIndex {
 
   void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[primary(hash)]); }
 
-  /// The first record in the primary bucket whose tag fits, or kNone: what to prefetch next. May be wrong.
+  /// Neither a record nor kNone: ask alternate_candidate().
+  static constexpr uint32_t kElsewhere = kNone - 1;
+
+  /// The first record in the primary bucket whose tag fits: what to prefetch next. May be the wrong one, when
+  /// another has the same tag. kNone: there is none; kElsewhere: it may be in the alternate bucket, which is
+  /// being prefetched.
   uint32_t candidate(uint64_t hash) const {
-    const Bucket& b = buckets_[primary(hash)];
-    uint32_t hits = matches(b, tag_of(hash));
+    const size_t home = primary(hash);
+    const Bucket& b = buckets_[home];
+    const uint16_t tag = tag_of(hash);
+    const uint32_t hits = matches(b, tag);
+    if (hits != 0) [[likely]]
+      return b.record[std::countr_zero(hits)];
+    if (b.displaced == 0) return kNone;
+    __builtin_prefetch(&buckets_[alternate(home, tag)]);
+    return kElsewhere;
+  }
+  /// The same in the alternate bucket: a record or kNone.
+  uint32_t alternate_candidate(uint64_t hash) const {
+    const uint16_t tag = tag_of(hash);
+    const Bucket& b = buckets_[alternate(primary(hash), tag)];
+    const uint32_t hits = matches(b, tag);
     return hits == 0 ? kNone : b.record[std::countr_zero(hits)];
   }
 
@@ -113,6 +133,8 @@ class TaggedIndex {
   }
   static void put(Bucket& b, int way, uint16_t tag, uint32_t record, bool stranger);
   void move(size_t bucket, unsigned way, size_t other, int free);
+  /// Moves an entry of a full bucket that is a stranger there to its home, if one of these homes has room.
+  bool send_home(size_t bucket);
   /// Moves one entry of a full bucket to its other bucket, if any of them has room there, or can be given
   /// room in the same way `further` times over. Only a bucket's own entries leave it, so it never fills up
   /// again.

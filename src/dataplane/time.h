@@ -21,6 +21,8 @@ class ShortTime {
   }
   /// Milliseconds from `now` until this point; negative when passed.
   constexpr int32_t from(Millis now) const { return static_cast<int32_t>(low_ - static_cast<uint32_t>(now)); }
+  /// Whether this point lies before another, the two being less than 24 days apart.
+  constexpr bool before(ShortTime o) const { return static_cast<int32_t>(low_ - o.low_) < 0; }
   constexpr uint32_t raw() const { return low_; }
   constexpr bool operator==(const ShortTime&) const = default;
 

@@ -1,7 +1,5 @@
 #include "dataplane/worker.h"
 
-#include <rte_prefetch.h>
-
 #include <cstdlib>
 #include <stdexcept>
 
@@ -59,11 +57,7 @@ Worker::~Worker() {
 void Worker::receive(uint16_t port, rte_mbuf** frames, unsigned count, Millis now) {
   const Tables& tables = *fabric_.tables.load(std::memory_order_acquire);
   Pipeline pipeline(*this, tables, now);
-  constexpr unsigned kAhead = 4;
-  for (unsigned i = 0; i < count; i++) {
-    if (i + kAhead < count) rte_prefetch0(rte_pktmbuf_mtod(frames[i + kAhead], void*));
-    pipeline.take_frame(frames[i], port);
-  }
+  pipeline.take_frames(frames, count, port);
   pipeline.run();
   counters_.bursts.add();
 }

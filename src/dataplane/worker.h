@@ -35,6 +35,9 @@ inline constexpr unsigned kBurst = 32;
 /// call.
 class Outbox {
  public:
+  Outbox() {
+    for (auto& f : frames_) f.reserve(4 * kBurst);
+  }
   void push(uint8_t interface, rte_mbuf* m) { frames_[interface].push_back(m); }
   std::vector<rte_mbuf*>& frames(uint8_t interface) { return frames_[interface]; }
 

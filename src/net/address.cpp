@@ -65,32 +65,28 @@ std::string Ipv6Address::text() const {
 }
 
 Ipv6Address Ipv6Address::masked(unsigned length) const {
-  Ipv6Address a = *this;
-  for (unsigned i = 0; i < 16; i++) {
-    unsigned keep = length > i * 8 ? std::min(8u, length - i * 8) : 0;
-    a.bytes[i] = static_cast<uint8_t>(a.bytes[i] & (0xff00u >> keep));
-  }
-  return a;
+  constexpr uint64_t kAll = ~uint64_t{0};
+  const uint64_t first = length == 0 ? 0 : length >= 64 ? kAll : kAll << (64 - length);
+  const uint64_t second = length <= 64 ? 0 : length >= 128 ? kAll : kAll << (128 - length);
+  return from_halves(high() & first, low() & second);
 }
 
 uint64_t Ipv6Address::high() const {
-  uint64_t v = 0;
-  for (unsigned i = 0; i < 8; i++) v = v << 8 | bytes[i];
-  return v;
+  uint64_t v;
+  std::memcpy(&v, bytes.data(), sizeof v);
+  return swap_if_little(v);
 }
 
 uint64_t Ipv6Address::low() const {
-  uint64_t v = 0;
-  for (unsigned i = 8; i < 16; i++) v = v << 8 | bytes[i];
-  return v;
+  uint64_t v;
+  std::memcpy(&v, bytes.data() + 8, sizeof v);
+  return swap_if_little(v);
 }
 
 Ipv6Address Ipv6Address::from_halves(uint64_t high, uint64_t low) {
+  const uint64_t raw[2] = {swap_if_little(high), swap_if_little(low)};
   Ipv6Address a;
-  for (unsigned i = 0; i < 8; i++) {
-    a.bytes[7 - i] = static_cast<uint8_t>(high >> (8 * i));
-    a.bytes[15 - i] = static_cast<uint8_t>(low >> (8 * i));
-  }
+  std::memcpy(a.bytes.data(), raw, sizeof raw);
   return a;
 }
 

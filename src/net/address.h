@@ -90,7 +90,15 @@ struct MacAddress {
   static std::optional<MacAddress> parse(std::string_view text);  ///< Six hex pairs with ':' or '-'.
   std::string text() const;
   bool is_multicast() const { return (bytes[0] & 1) != 0; }
-  constexpr bool operator==(const MacAddress&) const = default;
+  /// The six bytes in memory order in the low 48 bits.
+  uint64_t raw() const {
+    uint32_t first;
+    uint16_t last;
+    std::memcpy(&first, bytes.data(), sizeof first);
+    std::memcpy(&last, bytes.data() + sizeof first, sizeof last);
+    return first | uint64_t{last} << 32;
+  }
+  bool operator==(const MacAddress& o) const { return raw() == o.raw(); }
 };
 
 /// Parses `ADDRESS/LENGTH` of an interface: unlike a prefix, host bits are the point.

@@ -16,6 +16,9 @@ constexpr uint16_t swap_if_little(uint16_t v) {
 constexpr uint32_t swap_if_little(uint32_t v) {
   return std::endian::native == std::endian::little ? __builtin_bswap32(v) : v;
 }
+constexpr uint64_t swap_if_little(uint64_t v) {
+  return std::endian::native == std::endian::little ? __builtin_bswap64(v) : v;
+}
 
 /// An unsigned integer stored in network byte order, trivially copyable and of the size of `T`.
 /// Alignment 1, so that headers made of it need no packing and may lie anywhere.

@@ -9,6 +9,7 @@
 /// (`udp_nonzero`).
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -73,13 +74,25 @@ class Sum {
     return *this;
   }
 
+  /// Adds `kSize` bytes, a multiple of four that is known beforehand: a header without options.
+  template <size_t kSize>
+  Sum& add_words(const void* data) {
+    static_assert(kSize % 4 == 0);
+    const auto* p = static_cast<const uint8_t*>(data);
+    for (size_t at = 0; at < kSize; at += 4) {
+      uint32_t w;
+      std::memcpy(&w, p + at, 4);
+      words_ += w;
+    }
+    return *this;
+  }
+
   /// The sum folded to 16 bits. 0 only if every word was zero.
   constexpr uint16_t folded() const {
-    uint64_t v = (words_ & 0xffffffff) + (words_ >> 32);
-    v = (v & 0xffff) + (v >> 16);
-    v = (v & 0xffff) + (v >> 16);
-    v = (v & 0xffff) + (v >> 16);
-    return static_cast<uint16_t>(v);
+    // Turning a word by half and adding it puts the sum of both halves, with its end-around carry, into the
+    // upper one.
+    const auto v = static_cast<uint32_t>((words_ + std::rotl(words_, 32)) >> 32);
+    return static_cast<uint16_t>((v + std::rotl(v, 16)) >> 16);
   }
   /// The checksum field for these words: the complement of the sum.
   constexpr Be16 checksum() const { return Be16::from_raw(static_cast<uint16_t>(~folded())); }

@@ -20,6 +20,10 @@ inline constexpr Ipv6Prefix kWellKnownPrefix{{{0x00, 0x64, 0xff, 0x9b}}, 96};
 /// but must be zero, and the suffix is zero (RFC 6052 §2.2).
 inline Ipv6Address embed(const Ipv6Address& prefix, unsigned length, Ipv4Address v4) {
   Ipv6Address a = prefix;
+  if (length == 96) [[likely]] {
+    std::memcpy(&a.bytes[12], &v4, 4);
+    return a;
+  }
   uint8_t b[4];
   std::memcpy(b, &v4, 4);
   unsigned at = length / 8;

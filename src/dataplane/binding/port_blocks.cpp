@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cassert>
 
 namespace culvert::dataplane {
 namespace {
@@ -33,9 +34,8 @@ void PortBlocks::detach(uint16_t slot) {
   idle_[slot] = IdleList{};
 }
 
-std::variant<BlockPort, DropReason> PortBlocks::choose(const Tables& tables, SubscriberId id,
-                                                       const InternalKey& key, Millis now) {
-  const Subscriber& s = subscribers_[id];
+std::optional<BlockPort> PortBlocks::find_free(const Tables& tables, const Subscriber& s,
+                                               const InternalKey& key, uint32_t luck) {
   const PortSpace space = port_space(key.protocol);
   // RFC 4787 REQ-4: parity is kept where a port of that parity is left; worth a look, not worth a block.
   const int parity = key.protocol == Protocol::udp ? key.port.value() & 1 : -1;
@@ -44,32 +44,41 @@ std::variant<BlockPort, DropReason> PortBlocks::choose(const Tables& tables, Sub
     for (BlockIndex b = s.first_block; b != kNoBlock;) {
       Pool& pool = *tables.pools[slot];
       uint16_t offset;
-      if (!pool.draining && find_port(pool, b, space, wanted, &offset)) return BlockPort{slot, b, offset};
+      if (!pool.draining && find_port(pool, b, space, wanted, luck, &offset))
+        return BlockPort{slot, b, offset};
       slot = pool.block(b).next_pool;
       b = pool.block(b).next_of_subscriber;
     }
     if (parity < 0) break;
   }
+  return std::nullopt;
+}
+
+std::variant<BlockPort, DropReason> PortBlocks::choose(const Tables& tables, SubscriberId id,
+                                                       const InternalKey& key, uint32_t luck, Millis now) {
+  const Subscriber& s = subscribers_[id];
+  if (const auto found = find_free(tables, s, key, luck)) return *found;
   auto grown = grow(tables, id, now);
   if (const auto* why = std::get_if<DropReason>(&grown)) {
     counters_.block_refusals.add();
     return *why;
   }
-  BlockPort p = std::get<BlockPort>(grown);
-  if (!find_port(*tables.pools[p.pool], p.block, space, parity, &p.offset))
-    find_port(*tables.pools[p.pool], p.block, space, -1, &p.offset);
-  return p;
+  // The new block is the first of his chain, and empty.
+  const auto found = find_free(tables, s, key, luck);
+  assert(found);
+  return *found;
 }
 
 /// A free port after a random point of the block, in the spirit of RFC 6056 §3.3.2.
-bool PortBlocks::find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset) {
+bool PortBlocks::find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint32_t luck,
+                           uint16_t* offset) {
   const unsigned size = pool.ports().set_size;
   if (pool.block(b).taken[static_cast<size_t>(space)] == size) return false;
   const uint64_t* bits = pool.bitmap(b, space);
   uint64_t allowed = ~uint64_t{0};
-  if (parity >= 0)
-    allowed = ((parity ^ (pool.first_port(b) & 1)) != 0) ? 0xaaaaaaaaaaaaaaaa : 0x5555555555555555;
-  const unsigned start = random_.below(size), words = pool.bitmap_words();
+  if (parity >= 0) allowed = (parity ^ pool.parity_of(b)) != 0 ? 0xaaaaaaaaaaaaaaaa : 0x5555555555555555;
+  const auto start = static_cast<unsigned>(uint64_t{luck} * size >> 32);
+  const unsigned words = pool.bitmap_words();
   // The word of the random point comes twice: first from there upwards, in the end from its bottom.
   for (unsigned i = 0; i <= words; i++) {
     const unsigned w = (start / 64 + i) % words;

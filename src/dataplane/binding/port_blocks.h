@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -33,9 +34,13 @@ class PortBlocks {
   PortBlocks(const BindingSetup& setup, SubscriberTable& subscribers, Counters& counters);
 
   /// A port that no mapping of this port space has, in one of the subscriber's blocks or in a new one; or why
-  /// there is none. It is not taken before use().
+  /// there is none. It is not taken before use(). `luck`: a random number, which chooses among the free ones.
   std::variant<BlockPort, DropReason> choose(const Tables& tables, SubscriberId id, const InternalKey& key,
-                                             Millis now);
+                                             uint32_t luck, Millis now);
+  /// The port that choose() would find in the blocks he has; nullopt: none is free there.
+  static std::optional<BlockPort> find_free(const Tables& tables, const Subscriber& s, const InternalKey& key,
+                                            uint32_t luck);
+  uint32_t draw_luck() { return static_cast<uint32_t>(random_.next() >> 32); }
   /// A mapping has this port from now on.
   void use(const Tables& tables, BlockPort port, PortSpace space);
   /// The mapping has ended. `hold`: the port must rest before it is used again.
@@ -72,7 +77,8 @@ class PortBlocks {
     BlockIndex first = kNoBlock, last = kNoBlock;
   };
 
-  bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint16_t* offset);
+  static bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint32_t luck,
+                        uint16_t* offset);
   std::variant<BlockPort, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
   static void unchain(const Tables& tables, Subscriber& s, uint16_t slot, BlockIndex b);
   void push_held(const Tables& tables, const HeldItem& item);

@@ -39,27 +39,68 @@ StatefulBinding::StatefulBinding(const BindingSetup& setup, Counters& counters)
       mappings_(setup.mappings, setup.hash_key),
       sessions_(setup.sessions, derived(setup.hash_key, 1)),
       subscribers_(setup.subscribers, derived(setup.hash_key, 2)),
-      blocks_(setup, subscribers_, counters) {}
+      blocks_(setup, subscribers_, counters),
+      mapping_deadlines_(setup.mappings),
+      session_deadlines_(setup.sessions) {}
 
-StatefulBinding::Outcome StatefulBinding::create(const Tables& tables, const SubscriberRule& rule,
+StatefulBinding::Newcomer StatefulBinding::expect(const Tables& tables, const SubscriberRule& rule,
+                                                  const InternalKey& key) {
+  const bool ipv4 = tables.instances[rule.instance].carriage == Carriage::nat44;
+  Newcomer n;
+  n.who = ipv4 ? SubscriberKey::ipv4(key.ipv4, rule.mask, rule.instance)
+               : SubscriberKey::ipv6(key.ipv6, rule.mask, rule.instance);
+  n.mask = static_cast<uint8_t>(ipv4 ? rule.mask + 96 : rule.mask);
+  n.hash = n.who.hash(subscribers_.hash_key());
+  n.luck = blocks_.draw_luck();
+  subscribers_.index().prefetch(n.hash);
+  return n;
+}
+
+void StatefulBinding::warm_subscriber(Newcomer& n) const {
+  n.likely = subscribers_.index().candidate(n.hash);
+  if (n.likely == TaggedIndex::kElsewhere) n.likely = subscribers_.index().alternate_candidate(n.hash);
+  if (n.likely != kNoSubscriber) subscribers_.prefetch_record(n.likely);
+}
+
+void StatefulBinding::warm_block(const Tables& tables, const Newcomer& n, Protocol protocol) const {
+  if (n.likely == kNoSubscriber) return;
+  const Subscriber& s = subscribers_[n.likely];
+  if (s.first_block == kNoBlock) return;
+  Pool& pool = *tables.pools[s.first_pool];
+  const Block& block = pool.block(s.first_block);  // may lie in two cache lines
+  __builtin_prefetch(&block, 1);
+  __builtin_prefetch(reinterpret_cast<const uint8_t*>(&block + 1) - 1, 1);
+  __builtin_prefetch(pool.bitmap(s.first_block, port_space(protocol)), 1);
+}
+
+void StatefulBinding::warm_port(const Tables& tables, const Newcomer& n, const InternalKey& key) const {
+  if (n.likely == kNoSubscriber) return;
+  const auto port = PortBlocks::find_free(tables, subscribers_[n.likely], key, n.luck);
+  if (!port) return;
+  const Pool& pool = *tables.pools[port->pool];
+  const ExternalKey external{pool.address_of(port->block),
+                             net::Be16(static_cast<uint16_t>(pool.first_port(port->block) + port->offset)),
+                             key.protocol};
+  mappings_.inbound().prefetch(external.hash(mappings_.hash_key()));
+}
+
+StatefulBinding::Outcome StatefulBinding::create(const Tables& tables, const Newcomer& n,
                                                  const InternalKey& key, Millis now) {
-  const InstanceView& policy = tables.instances[rule.instance];
-  const bool ipv4 = policy.carriage == Carriage::nat44;
-  SubscriberKey who = ipv4 ? SubscriberKey::ipv4(key.ipv4, rule.mask, rule.instance)
-                           : SubscriberKey::ipv6(key.ipv6, rule.mask, rule.instance);
-  auto found = find_or_add(who, static_cast<uint8_t>(ipv4 ? rule.mask + 96 : rule.mask), policy, now);
+  const InstanceView& policy = tables.instances[n.who.instance];
+  auto found = find_or_add(n.who, n.hash, n.mask, policy, now);
   if (const auto* why = std::get_if<DropReason>(&found)) return *why;
   SubscriberId id = std::get<SubscriberId>(found);
-  Outcome outcome = create_for(tables, policy, id, key, now);
+  Outcome outcome = create_for(tables, policy, id, key, n.luck, now);
   if (std::holds_alternative<DropReason>(outcome)) blocks_.forget_if_unused(id);
   return outcome;
 }
 
-std::variant<SubscriberId, DropReason> StatefulBinding::find_or_add(const SubscriberKey& key, uint8_t mask,
-                                                                    const InstanceView& policy, Millis now) {
-  SubscriberId id = subscribers_.find(key);
+std::variant<SubscriberId, DropReason> StatefulBinding::find_or_add(const SubscriberKey& key, uint64_t hash,
+                                                                    uint8_t mask, const InstanceView& policy,
+                                                                    Millis now) {
+  SubscriberId id = subscribers_.find(key, hash);
   if (id != kNoSubscriber) return id;
-  id = subscribers_.create(key, mask);
+  id = subscribers_.create(key, hash, mask);
   if (id == kNoSubscriber) return DropReason::subscriber_table_full;
   subscribers_[id].tokens = policy.limits.mappings_per_second * 1000;
   subscribers_[id].refilled = ShortTime(now);
@@ -68,7 +109,8 @@ std::variant<SubscriberId, DropReason> StatefulBinding::find_or_add(const Subscr
 }
 
 StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const InstanceView& policy,
-                                                     SubscriberId id, const InternalKey& key, Millis now) {
+                                                     SubscriberId id, const InternalKey& key, uint32_t luck,
+                                                     Millis now) {
   Subscriber& s = subscribers_[id];
   const auto space = static_cast<size_t>(port_space(key.protocol));
   const config::SubscriberLimits& limits = policy.limits;
@@ -81,7 +123,7 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
   // RFC 6888 REQ-11: full means full, nobody is evicted.
   if (mappings_.size() == mappings_.capacity()) return DropReason::mapping_table_full;
 
-  auto chosen = blocks_.choose(tables, id, key, now);
+  auto chosen = blocks_.choose(tables, id, key, luck, now);
   if (const auto* why = std::get_if<DropReason>(&chosen)) return *why;
   const BlockPort port = std::get<BlockPort>(chosen);
   const Pool& pool = *tables.pools[port.pool];
@@ -95,9 +137,9 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
 
   Mapping& m = mappings_[mapping];
   set_deltas(m, policy.carriage);
-  m.expires = ShortTime(now + (key.protocol == Protocol::tcp   ? policy.tcp_trans_open
-                               : key.protocol == Protocol::udp ? policy.udp
-                                                               : policy.icmp));
+  set_end(mapping, ShortTime(now + (key.protocol == Protocol::tcp   ? policy.tcp_trans_open
+                                    : key.protocol == Protocol::udp ? policy.udp
+                                                                    : policy.icmp)));
   if (limits.mappings_per_second != 0) s.tokens -= 1000;
   return mapping;
 }
@@ -158,41 +200,34 @@ void StatefulBinding::sweep(const Tables& tables, Millis now) {
   if (now <= swept_) return;
   const uint64_t elapsed = swept_ == 0 ? 1 : now - swept_;
   swept_ = now;
-  // A full round in 0.8 s, however long ago the last call was.
-  auto share = [&](uint32_t size) {
-    return static_cast<uint32_t>(
-        std::min<uint64_t>(size, (size * std::min<uint64_t>(elapsed, 800) + 799) / 800));
-  };
-  sweep_mappings(tables, share(mappings_.high_water()), now);
-  sweep_sessions(share(sessions_.high_water()), now);
+  constexpr uint64_t kRound = 800;  // milliseconds
+  mapping_deadlines_.sweep(mappings_.high_water(), elapsed, kRound, tables.draining, now,
+                           [&](MappingId id) { return look_at(tables, id, now); });
+  session_deadlines_.sweep(sessions_.high_water(), elapsed, kRound, false, now, [&](SessionId id) {
+    const Session& s = sessions_[id];
+    if (s.state != SessionState::none && s.expires.passed(now)) remove_session(id);
+    return s.state == SessionState::none ? Deadlines::later(now) : s.expires;
+  });
   blocks_.sweep(tables, now);
 }
 
-void StatefulBinding::sweep_mappings(const Tables& tables, uint32_t count, Millis now) {
-  for (; count > 0; count--) {
-    if (mapping_hand_ >= mappings_.high_water()) mapping_hand_ = 0;
-    const MappingId id = mapping_hand_++;
-    Mapping& m = mappings_[id];
-    if (!m.in_use) continue;
-    if (tables.draining) [[unlikely]] {
-      const Pool* pool = tables.pool_of(m.external_address);
-      if (pool->draining && pool->drain_deadline <= now) {
-        end_mapping(tables, id, true, now);
-        continue;
-      }
+/// The sweep's look at a record: ends what is over. Returns when the next look is due.
+ShortTime StatefulBinding::look_at(const Tables& tables, MappingId id, Millis now) {
+  const Mapping& m = mappings_[id];
+  if (!m.in_use) return Deadlines::later(now);
+  if (tables.draining) [[unlikely]] {
+    const Pool* pool = tables.pool_of(m.external_address);
+    if (pool->draining && pool->drain_deadline <= now) {
+      end_mapping(tables, id, true, now);
+      return Deadlines::later(now);
     }
-    if (m.expires.passed(now) && (!m.is_static || m.first_state != SessionState::none))
-      outlive(tables, id, now);
   }
-}
-
-void StatefulBinding::sweep_sessions(uint32_t count, Millis now) {
-  for (; count > 0; count--) {
-    if (session_hand_ >= sessions_.high_water()) session_hand_ = 0;
-    const SessionId id = session_hand_++;
-    const Session& s = sessions_[id];
-    if (s.state != SessionState::none && s.expires.passed(now)) remove_session(id);
-  }
+  // Of a static mapping only a TCP session can run out.
+  const auto timed = [&] {
+    return !m.is_static || (m.internal.protocol == Protocol::tcp && m.first_state != SessionState::none);
+  };
+  if (timed() && m.expires.passed(now)) outlive(tables, id, now);
+  return m.in_use && timed() ? m.expires : Deadlines::later(now);
 }
 
 void StatefulBinding::clear_mapping(const Tables& tables, MappingId id, Millis now) {
@@ -224,7 +259,8 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
     end_mapping(tables, old, true, now);
   }
   const InstanceView& policy = tables.instances[entry.subscriber.instance];
-  auto found = find_or_add(entry.subscriber, entry.mask, policy, now);
+  auto found =
+      find_or_add(entry.subscriber, entry.subscriber.hash(subscribers_.hash_key()), entry.mask, policy, now);
   if (const auto* why = std::get_if<DropReason>(&found)) return *why;
   const SubscriberId id = std::get<SubscriberId>(found);
   Subscriber& s = subscribers_[id];

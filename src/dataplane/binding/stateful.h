@@ -16,6 +16,7 @@
 #include "dataplane/binding/setup.h"
 #include "dataplane/binding/subscriber_table.h"
 #include "dataplane/counters.h"
+#include "dataplane/deadlines.h"
 #include "dataplane/mapping_table.h"
 #include "dataplane/session_table.h"
 #include "dataplane/tables.h"
@@ -37,8 +38,26 @@ class StatefulBinding {
   /// What an attempt to make a mapping came to: the mapping, or why not.
   using Outcome = std::variant<MappingId, DropReason>;
 
+  /// Who wants a mapping. Of a burst's newcomers all take each step before the next, so that their cache
+  /// misses overlap: expect(), warm_subscriber(), warm_block(), warm_port(), and then create(), which needs
+  /// none of the warm ones.
+  struct Newcomer {
+    SubscriberKey who;
+    uint8_t mask;   ///< as in Subscriber
+    uint64_t hash;  ///< of `who`, in the SubscriberTable
+    SubscriberId likely = kNoSubscriber;
+    uint32_t luck;  ///< chooses his port
+  };
+  Newcomer expect(const Tables& tables, const SubscriberRule& rule, const InternalKey& key);
+  void warm_subscriber(Newcomer& n) const;
+  void warm_block(const Tables& tables, const Newcomer& n, Protocol protocol) const;
+  void warm_port(const Tables& tables, const Newcomer& n, const InternalKey& key) const;
+
   /// A mapping for this internal endpoint, which has none yet. The subscriber is known to be this worker's.
-  Outcome create(const Tables& tables, const SubscriberRule& rule, const InternalKey& key, Millis now);
+  Outcome create(const Tables& tables, const Newcomer& n, const InternalKey& key, Millis now);
+  Outcome create(const Tables& tables, const SubscriberRule& rule, const InternalKey& key, Millis now) {
+    return create(tables, expect(tables, rule, key), key, now);
+  }
 
   /// A mapping that has passed its time but was not swept yet counts as gone: it is ended here and false
   /// returned.
@@ -73,8 +92,8 @@ class StatefulBinding {
     return {};
   }
 
-  /// Ends what has timed out: looks at as many records as keep a full round under a second, hands back ports
-  /// and blocks whose hold-down or port-set-timeout is over. Call it at least every few milliseconds.
+  /// Ends what has timed out, within a second (deadlines.h), and hands back ports and blocks whose hold-down
+  /// or port-set-timeout is over. Call it at least every few milliseconds.
   void sweep(const Tables& tables, Millis now);
 
   /// Ends mappings now, as `culvert clear` asks; clear_subscriber() also gives his blocks back.
@@ -90,7 +109,10 @@ class StatefulBinding {
   void expel(const Tables& tables, SubscriberId from, SubscriberId to, Millis now);
 
   /// Bytes taken for tables.
-  size_t bytes() const { return mappings_.bytes() + sessions_.bytes() + subscribers_.bytes(); }
+  size_t bytes() const {
+    return mappings_.bytes() + sessions_.bytes() + subscribers_.bytes() + mapping_deadlines_.bytes() +
+           session_deadlines_.bytes();
+  }
 
  private:
   /// Timers are refreshed with a grain of a second, so that a busy mapping's line is not written by every
@@ -107,7 +129,13 @@ class StatefulBinding {
   /// Something of the mapping has timed out: ends its first session, lets the next one take that place, or
   /// ends the mapping. Whether the mapping lives on.
   bool outlive(const Tables& tables, MappingId id, Millis now);
-  void start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires, Millis now) const;
+  void set_end(MappingId id, ShortTime end) {
+    mappings_[id].expires = end;
+    mapping_deadlines_.lower(id, end);
+  }
+  void set_session_end(SessionId id, ShortTime end);
+  /// When a timer that starts now ends; nullopt: this one starts none.
+  static std::optional<ShortTime> end_of(TcpTimer timer, const InstanceView& policy, Millis now);
   std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id,
                                                      Direction direction, const RemoteEndpoint& remote,
                                                      uint8_t flags, Millis now);
@@ -118,20 +146,19 @@ class StatefulBinding {
   std::variant<SessionId, DropReason> add_session(const InstanceView& policy, MappingId id,
                                                   const RemoteEndpoint& remote, SessionState state);
   void remove_session(SessionId id);
-  bool promote_session(Mapping& m);
+  bool promote_session(MappingId id);
   std::variant<std::monostate, DropReason> allow_address(const InstanceView& policy, MappingId id,
                                                          const RemoteEndpoint& remote, Millis now);
 
-  std::variant<SubscriberId, DropReason> find_or_add(const SubscriberKey& key, uint8_t mask,
+  std::variant<SubscriberId, DropReason> find_or_add(const SubscriberKey& key, uint64_t hash, uint8_t mask,
                                                      const InstanceView& policy, Millis now);
   Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id,
-                     const InternalKey& key, Millis now);
+                     const InternalKey& key, uint32_t luck, Millis now);
   MappingId add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id, Millis now);
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
   void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
-  void sweep_mappings(const Tables& tables, uint32_t count, Millis now);
-  void sweep_sessions(uint32_t count, Millis now);
+  ShortTime look_at(const Tables& tables, MappingId id, Millis now);
 
   WorkerId self_;
   Counters& counters_;
@@ -140,7 +167,7 @@ class StatefulBinding {
   SubscriberTable subscribers_;
   PortBlocks blocks_;
   std::array<uint32_t, kMaxInstances> instance_mappings_{};
-  uint32_t mapping_hand_ = 0, session_hand_ = 0;
+  Deadlines mapping_deadlines_, session_deadlines_;
   Millis swept_ = 0;
 };
 

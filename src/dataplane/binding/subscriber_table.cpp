@@ -9,11 +9,11 @@ SubscriberKey SubscriberKey::ipv4(net::Ipv4Address a, unsigned mask, uint8_t ins
   return {mapped.masked(96 + mask), instance};
 }
 
-SubscriberId SubscriberTable::create(const SubscriberKey& k, uint8_t mask) {
+SubscriberId SubscriberTable::create(const SubscriberKey& k, uint64_t hash, uint8_t mask) {
   bool recycled = free_ != kNoSubscriber;
   if (!recycled && fresh_ == records_.size()) return kNoSubscriber;
   SubscriberId id = recycled ? free_ : fresh_;
-  if (!index_.insert(k.hash(key_), id)) return kNoSubscriber;
+  if (!index_.insert(hash, id)) return kNoSubscriber;
   if (recycled)
     free_ = records_[id].next_free;
   else

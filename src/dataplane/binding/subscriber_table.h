@@ -60,11 +60,14 @@ class SubscriberTable {
   uint32_t high_water() const { return fresh_; }
   const net::HashKey& hash_key() const { return key_; }
 
-  SubscriberId find(const SubscriberKey& k) const {
-    return index_.find(k.hash(key_), [&](SubscriberId id) { return records_[id].key == k; });
+  SubscriberId find(const SubscriberKey& k) const { return find(k, k.hash(key_)); }
+  SubscriberId find(const SubscriberKey& k, uint64_t hash) const {
+    return index_.find(hash, [&](SubscriberId id) { return records_[id].key == k; });
   }
+  const TaggedIndex& index() const { return index_; }
+  void prefetch_record(SubscriberId id) const { __builtin_prefetch(&records_[id]); }
   /// A new record, zeroed but for the key; kNoSubscriber when the table is full.
-  SubscriberId create(const SubscriberKey& k, uint8_t mask);
+  SubscriberId create(const SubscriberKey& k, uint64_t hash, uint8_t mask);
   void destroy(SubscriberId id);
   size_t bytes() const { return records_.size() * sizeof(Subscriber) + index_.bytes(); }
 

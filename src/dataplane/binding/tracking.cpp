@@ -3,24 +3,25 @@
 
 namespace culvert::dataplane {
 
-void StatefulBinding::start_timer(const InstanceView& policy, TcpTimer timer, ShortTime* expires,
-                                  Millis now) const {
+std::optional<ShortTime> StatefulBinding::end_of(TcpTimer timer, const InstanceView& policy, Millis now) {
   switch (timer) {
     case TcpTimer::keep:
-      return;
+      break;
     case TcpTimer::trans_open:
-      *expires = ShortTime(now + policy.tcp_trans_open);
-      return;
+      return ShortTime(now + policy.tcp_trans_open);
     case TcpTimer::trans_close:
-      *expires = ShortTime(now + policy.tcp_trans_close);
-      return;
+      return ShortTime(now + policy.tcp_trans_close);
     case TcpTimer::idle:
-      *expires = ShortTime(now + policy.tcp_idle);
-      return;
+      return ShortTime(now + policy.tcp_idle);
     case TcpTimer::in_syn:
-      *expires = ShortTime(now + policy.tcp_in_syn);
-      return;
+      return ShortTime(now + policy.tcp_in_syn);
   }
+  return std::nullopt;
+}
+
+void StatefulBinding::set_session_end(SessionId id, ShortTime end) {
+  sessions_[id].expires = end;
+  session_deadlines_.lower(id, end);
 }
 
 std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const InstanceView& policy, MappingId id,
@@ -31,7 +32,7 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   if (m.first_state != SessionState::none && m.first_remote() == remote) {
     TcpStep step = tcp_step(m.first_state, direction, flags);
     m.first_state = step.state;
-    start_timer(policy, step.timer, &m.expires, now);
+    if (const auto end = end_of(step.timer, policy, now)) set_end(id, *end);
     return {};
   }
   if (m.extra_sessions != 0) {
@@ -40,7 +41,7 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
       Session& s = sessions_[session];
       TcpStep step = tcp_step(s.state, direction, flags);
       s.state = step.state;
-      start_timer(policy, step.timer, &s.expires, now);
+      if (const auto end = end_of(step.timer, policy, now)) set_session_end(session, *end);
       // Its address may come in from other ports for as long as it lives; a full table costs it only that.
       if (policy.filtering == config::Filtering::adf && step.timer == TcpTimer::idle)
         allow_address(policy, id, remote, now);
@@ -54,12 +55,12 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   if (direction == Direction::inbound && m.first_state != SessionState::none) return {};
   if (m.first_state == SessionState::none) {
     m.set_first(remote, step.state);
-    start_timer(policy, step.timer, &m.expires, now);
+    if (const auto end = end_of(step.timer, policy, now)) set_end(id, *end);
     return {};
   }
   auto added = add_session(policy, id, remote, step.state);
   if (const auto* why = std::get_if<DropReason>(&added)) return *why;
-  start_timer(policy, step.timer, &sessions_[std::get<SessionId>(added)].expires, now);
+  if (const auto end = end_of(step.timer, policy, now)) set_session_end(std::get<SessionId>(added), *end);
   if (policy.filtering == config::Filtering::adf) return allow_address(policy, id, remote, now);
   return {};
 }
@@ -77,7 +78,7 @@ std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const In
     if (const auto* why = std::get_if<DropReason>(&added)) return *why;
     entry = std::get<SessionId>(added);
   }
-  sessions_[entry].expires = ShortTime(now + policy.tcp_idle);
+  set_session_end(entry, ShortTime(now + policy.tcp_idle));
   return {};
 }
 
@@ -120,7 +121,7 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const I
   }
   refresh_datagram(m, policy, direction, now);
   if (session != kNoSession && (direction == Direction::outbound || policy.udp_inbound_refresh))
-    sessions_[session].expires = m.expires;
+    set_session_end(session, m.expires);
   return {};
 }
 
@@ -146,14 +147,15 @@ void StatefulBinding::remove_session(SessionId id) {
 }
 
 /// Moves one of a mapping's further sessions into the place of its ended first one. False when there is none.
-bool StatefulBinding::promote_session(Mapping& m) {
+bool StatefulBinding::promote_session(MappingId id) {
+  Mapping& m = mappings_[id];
   if (m.extra_sessions == 0) return false;
   SessionId heir = m.first_extra;
   // Entries that only allow an address keep no connection alive.
   while (heir != kNoSession && sessions_[heir].state == SessionState::filter) heir = sessions_[heir].next;
   if (heir == kNoSession) return false;
   m.set_first(sessions_[heir].remote(), sessions_[heir].state);
-  m.expires = sessions_[heir].expires;
+  set_end(id, sessions_[heir].expires);
   remove_session(heir);
   return true;
 }
@@ -165,7 +167,7 @@ bool StatefulBinding::outlive(const Tables& tables, MappingId id, Millis now) {
     bool closed = true;
     while (m.expires.passed(now)) {
       closed = closed && close_was_seen(m.first_state);
-      if (promote_session(m)) continue;
+      if (promote_session(id)) continue;
       m.first_state = SessionState::none;
       if (m.is_static) return true;
       end_mapping(tables, id, !closed, now);

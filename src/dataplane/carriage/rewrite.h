@@ -28,7 +28,7 @@ inline void take_hop(net::Ipv4Header& ip, uint16_t address_delta) {
 /// Changes one port (or ICMP identifier) and the transport checksum. A UDP checksum of zero stays zero: over
 /// IPv4 it means there is none (RFC 768).
 template <Direction kDirection>
-void rewrite_transport(Packet& p, Protocol protocol, net::Be16 port, uint16_t delta) {
+inline void rewrite_transport(Packet& p, Protocol protocol, net::Be16 port, uint16_t delta) {
   switch (protocol) {
     case Protocol::tcp:
       (kDirection == Direction::outbound ? p.tcp()->source : p.tcp()->destination) = port;
@@ -71,18 +71,18 @@ inline void decapsulate(Packet& p) {
     p.ip4->checksum =
         net::apply_delta(p.ip4->checksum, net::Sum().add(net::Be16(p.ip4->tos)).subtract(old).folded());
   }
-  strip(p.m, static_cast<unsigned>(reinterpret_cast<uint8_t*>(p.ip4) - bytes_of(p.m)));
-  trim_to(p.m, p.ip4->total_length.value());
+  p.data = reinterpret_cast<uint8_t*>(p.ip4);
+  trim_to(p, p.ip4->total_length.value());
   p.ip6 = nullptr;
 }
 
 /// Puts an IPv6 header before an IPv4 packet (RFC 2473 §3.1): traffic class from the inner packet, no flow
 /// label. False when there is no room.
-inline bool encapsulate(rte_mbuf* m, const net::Ipv6Address& from, const net::Ipv6Address& to) {
-  const auto* inner = reinterpret_cast<const net::Ipv4Header*>(bytes_of(m));
+inline bool encapsulate(Packet& p, const net::Ipv6Address& from, const net::Ipv6Address& to) {
+  const auto* inner = reinterpret_cast<const net::Ipv4Header*>(p.data);
   const uint8_t traffic_class = inner->tos;
   const net::Be16 length = inner->total_length;
-  auto* outer = reinterpret_cast<net::Ipv6Header*>(prepend(m, sizeof(net::Ipv6Header)));
+  auto* outer = reinterpret_cast<net::Ipv6Header*>(prepend(p, sizeof(net::Ipv6Header)));
   if (outer == nullptr) return false;
   outer->version_class_label = net::Be32(6u << 28 | uint32_t{traffic_class} << 20);
   outer->payload_length = length;
@@ -96,7 +96,9 @@ inline bool encapsulate(rte_mbuf* m, const net::Ipv6Address& from, const net::Ip
 /// An IPv4 header in front of a transport header, replacing whatever IPv6 headers stand there (RFC 7915
 /// §5.1). `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes.
 inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
-  const net::Ipv6Header v6 = *p.ip6;
+  const net::Ipv6Header& v6 = *p.ip6;
+  const uint8_t tos = v6.traffic_class();
+  const auto ttl = static_cast<uint8_t>(v6.hop_limit - 1);
   net::Sum delta(m.transport_delta);
   if (m.internal.protocol == Protocol::icmp) {
     // ICMPv6 has a pseudo header, ICMPv4 none; echo request is 128 here and 8 there.
@@ -109,56 +111,96 @@ inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
   rewrite_transport<Direction::outbound>(p, m.internal.protocol, m.external_port, delta.folded());
 
   const unsigned total = static_cast<unsigned>(sizeof(net::Ipv4Header)) + p.l4_length;
-  strip(p.m, p.m->data_len - total);
-  auto* ip = reinterpret_cast<net::Ipv4Header*>(bytes_of(p.m));
-  ip->version_ihl = 0x45;
-  ip->tos = v6.traffic_class();
-  ip->total_length = net::Be16(static_cast<uint16_t>(total));
+  strip(p, p.length - total);
+  auto* ip = reinterpret_cast<net::Ipv4Header*>(p.data);
   const bool may_fragment = total <= 1260;
-  ip->id = net::Be16(may_fragment ? id : uint16_t{0});
-  ip->fragment = net::Be16(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
-  ip->ttl = static_cast<uint8_t>(v6.hop_limit - 1);
-  ip->protocol = static_cast<uint8_t>(m.internal.protocol);
-  ip->checksum = net::Be16();
+  const net::Be16 length(static_cast<uint16_t>(total)), number(may_fragment ? id : uint16_t{0});
+  const net::Be16 fragment(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
+  const auto protocol = static_cast<uint8_t>(m.internal.protocol);
+  ip->version_ihl = 0x45;
+  ip->tos = tos;
+  ip->total_length = length;
+  ip->id = number;
+  ip->fragment = fragment;
+  ip->ttl = ttl;
+  ip->protocol = protocol;
   ip->source = m.external_address;
   ip->destination = p.remote.address;
-  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
+  net::Sum sum;
+  sum.add(net::Be16(static_cast<uint16_t>(0x4500 | tos))).add(length).add(number).add(fragment);
+  sum.add(net::Be16(static_cast<uint16_t>(ttl << 8 | protocol)))
+      .add(m.external_address)
+      .add(p.remote.address);
+  ip->checksum = sum.checksum();
   p.ip4 = ip;
   p.ip6 = nullptr;
 }
 
+/// An IPv6 address as two words as they lie in memory.
+struct Ipv6Words {
+  uint64_t first = 0, second = 0;
+
+  static Ipv6Words of(const net::Ipv6Address& a) {
+    Ipv6Words w;
+    std::memcpy(&w.first, a.bytes.data(), 8);
+    std::memcpy(&w.second, a.bytes.data() + 8, 8);
+    return w;
+  }
+  void put(net::Ipv6Address& a) const {
+    std::memcpy(a.bytes.data(), &first, 8);
+    std::memcpy(a.bytes.data() + 8, &second, 8);
+  }
+  net::Sum sum() const {
+    return net::Sum((first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32));
+  }
+};
+
+/// RFC 6052: the IPv4-embedded address under a NAT64 prefix.
+inline Ipv6Words embed(const ContextView& prefix, net::Ipv4Address v4) {
+  if (prefix.length != 96) [[unlikely]]
+    return Ipv6Words::of(net::embed(prefix.address, prefix.length, v4));
+  Ipv6Words w = Ipv6Words::of(prefix.address);
+  w.second |= uint64_t{v4.bits.raw()} << 32;
+  return w;
+}
+
 /// An IPv6 header instead of the IPv4 header with its options (RFC 7915 §4.1). False when there is no room.
 inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix) {
-  const net::Ipv4Header v4 = *p.ip4;
-  const net::Ipv6Address source = net::embed(prefix.address, prefix.length, v4.source);
+  const net::Ipv4Header& v4 = *p.ip4;
   const unsigned old_header = v4.header_length();
+  const uint8_t tos = v4.tos, ttl = v4.ttl;
+  const net::Ipv4Address remote = v4.source;
+  // Words, and sums of words: bytes put together in memory could not be added up before they have arrived
+  // there.
+  const Ipv6Words source = embed(prefix, remote);
   net::Sum delta(net::inverse_delta(m.transport_delta));
+  delta.add(source.sum());
   bool compute = false;
   if (m.internal.protocol == Protocol::icmp) {
-    delta.add(source).add(net::Be16(p.l4_length)).add(net::Be16(net::kIpIcmpv6));
+    delta.add(net::Be16(p.l4_length)).add(net::Be16(net::kIpIcmpv6));
     delta.subtract(net::Be16(net::kIcmpEchoReply << 8)).add(net::Be16(net::kIcmp6EchoReply << 8));
     p.icmp()->type = net::kIcmp6EchoReply;
   } else {
-    delta.add(source).subtract(v4.source);
+    delta.subtract(remote);
     compute = m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0;
   }
   rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, delta.folded());
   if (compute) {  // RFC 7915 §4.5: IPv6 wants a checksum
     net::Sum sum;
-    sum.add(source).add(m.internal.ipv6).add(p.udp()->length).add(net::Be16(net::kIpUdp));
+    sum.add(source.sum()).add(m.internal.ipv6).add(p.udp()->length).add(net::Be16(net::kIpUdp));
     sum.add_bytes(p.l4, p.udp()->length.value());
     p.udp()->checksum = net::udp_nonzero(sum.checksum());
   }
 
-  strip(p.m, old_header);
-  auto* ip = reinterpret_cast<net::Ipv6Header*>(prepend(p.m, sizeof(net::Ipv6Header)));
+  strip(p, old_header);
+  auto* ip = reinterpret_cast<net::Ipv6Header*>(prepend(p, sizeof(net::Ipv6Header)));
   if (ip == nullptr) return false;
-  ip->version_class_label = net::Be32(6u << 28 | uint32_t{v4.tos} << 20);
+  ip->version_class_label = net::Be32(6u << 28 | uint32_t{tos} << 20);
   ip->payload_length = net::Be16(p.l4_length);
   const bool icmp = m.internal.protocol == Protocol::icmp;
   ip->next_header = icmp ? uint8_t{net::kIpIcmpv6} : static_cast<uint8_t>(m.internal.protocol);
-  ip->hop_limit = static_cast<uint8_t>(v4.ttl - 1);
-  ip->source = source;
+  ip->hop_limit = static_cast<uint8_t>(ttl - 1);
+  source.put(ip->source);
   ip->destination = m.internal.ipv6;
   p.ip6 = ip;
   p.ip4 = nullptr;

@@ -114,6 +114,7 @@ class Box {
       d.mac = "02:00:00:00:00:01";
       d.link_up = true;
       d.mbps = 10'000;
+      d.steering = "rings: 1 receive queue for 2 workers";
       d.next_hops.push_back({"192.0.2.1", "", "incomplete", false});
       return d;
     };

@@ -204,6 +204,9 @@ TEST_CASE("status, interfaces, drops and workers tell what the engine counts", "
   box.fill(Carriage::nat64, 10, 10);
   box.engine().worker(1).counters().drop(dataplane::DropReason::no_mapping, 5);
   box.engine().worker(0).counters().received[0].packets.add(12);
+  box.engine().worker(1).counters().received[1].packets.add(4);
+  box.engine().worker(0).counters().handed_over.add(3);
+  box.engine().worker(1).counters().handed_over.add(1);
   box.start();
   const auto status = box.ask({{"command", "status"}});
   REQUIRE(status.rows.size() == 1);
@@ -223,6 +226,11 @@ TEST_CASE("status, interfaces, drops and workers tell what the engine counts", "
   CHECK(interfaces.rows[0].at("rx_packets") == 12);
   CHECK(interfaces.rows[0].at("addresses").size() == 2);
   CHECK(interfaces.rows[0].at("next_hops")[0].at("state") == "incomplete");
+  for (const auto& row : interfaces.rows) {  // of the whole box: 3 + 1 of 12 + 4
+    CHECK(row.at("steering") == "rings: 1 receive queue for 2 workers");
+    CHECK(row.at("box_handed_over") == 4);
+    CHECK(row.at("box_handed_over_share") == 0.25);
+  }
 
   const auto drops = box.ask({{"command", "drops"}});
   CHECK(drops.rows.size() == dataplane::kDropReasonCount);

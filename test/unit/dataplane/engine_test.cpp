@@ -19,8 +19,10 @@ namespace {
 
 class Box {
  public:
-  explicit Box(const config::Config& c) : free_at_start(0) {
+  explicit Box(const config::Config& c, std::shared_ptr<const SubscriberRss> rss = nullptr)
+      : free_at_start(0) {
     Engine::Options options;
+    options.rss = std::move(rss);
     options.seed = 1;
     options.ring_files = false;
     options.event_ring_size = 1u << 16;
@@ -144,6 +146,29 @@ TEST_CASE("A split pool serves one worker's subscribers to its last block but a 
   CHECK(served + box.free_blocks() == 64);
   CHECK(box.ledger.live.size() == served);
   box.check_owners();
+}
+
+TEST_CASE("Two addresses a worker are dealt whole, fewer by block", "[dataplane][engine][steering]") {
+  CHECK_FALSE(Box(config_of(2, {"203.0.113.0/30"}, 16, 4)).tables().pools[0]->split());
+  CHECK(Box(config_of(4, {"203.0.113.0/30"}, 16, 4)).tables().pools[0]->split());
+  CHECK_FALSE(Box(config_of(1, {"203.0.113.0/32"}, 16, 4)).tables().pools[0]->split());
+}
+
+TEST_CASE("Blocks dealt one by one go to workers in runs, over all pools of the instance",
+          "[dataplane][engine][steering]") {
+  config::Config c = config_of(4, {"203.0.113.0/32", "203.0.113.8/31"}, 16, 4);
+  c.capacity.external_addresses = 4;
+  Box box(c);
+  std::vector<WorkerId> owners;
+  for (const auto& pool : box.tables().pools)
+    for (BlockIndex b = 0; b < pool->block_count(); b++) owners.push_back(pool->block_owner(b));
+  CHECK(owners == std::vector<WorkerId>{0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3});
+  // A pool that a reload adds is everybody's too.
+  c.instances[0].pools.push_back(*net::Ipv4Prefix::parse("203.0.113.16/32"));
+  REQUIRE(box.engine->apply(c, box.now).empty());
+  const Pool& added = *box.tables().pools[2];
+  CHECK(added.split());
+  for (BlockIndex b = 0; b < 4; b++) CHECK(added.block_owner(b) == b);
 }
 
 TEST_CASE("Whole addresses move to the worker that runs out while they are free", "[dataplane][engine]") {
@@ -458,4 +483,28 @@ TEST_CASE("Reload: a removed instance's mappings live on under its last policy w
   box.advance(160'000);
   CHECK(box.binding(0).mappings().size() == 0);
   CHECK(box.tables().softwires.empty());
+}
+
+TEST_CASE("What RSS was set up for stays through reloads, and a shorter mask is told",
+          "[dataplane][engine][steering]") {
+  const auto rss = std::make_shared<const SubscriberRss>(SubscriberMasks{uint8_t{32}, std::nullopt}, 7, true);
+  config::Config c = config_of(4, {"203.0.113.0/28"}, 16, 4);
+  Box box(c, rss);
+  const uint64_t version = box.engine->owners_version();
+  const auto worker = [&](uint32_t host, unsigned mask) {
+    return box.tables().steering.worker_of(SubscriberKey::ipv4(net::Ipv4Address(host), mask, 0));
+  };
+  for (uint32_t host = 0x0a000000; host < 0x0a000080; host++)
+    CHECK(worker(host, 32) == *rss->entry(SubscriberKey::ipv4(net::Ipv4Address(host), 32, 0).prefix) % 4);
+  const WorkerId before = worker(0x0a000011, 32);
+  REQUIRE(box.engine->apply(c, box.now).empty());
+  CHECK(box.engine->take_warnings().empty());
+  CHECK(worker(0x0a000011, 32) == before);
+  CHECK(box.engine->owners_version() > version);  // the hardware's rules are looked at again
+  for (auto& m : c.instances[0].subscribers_ipv4) m.mask = 28;
+  REQUIRE(box.engine->apply(c, box.now).empty());
+  const auto warnings = box.engine->take_warnings();
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("IPv4 sources by /32") != std::string::npos);
+  CHECK(worker(0x0a000011, 28) == worker(0x0a00001f, 28));  // one worker all the same, some by ring
 }

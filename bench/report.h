@@ -1,0 +1,44 @@
+/// What a run of culvert-bench found, as a table for people and as JSON for machines and bench/compare.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace culvert::bench {
+
+/// One measured figure.
+struct Row {
+  std::string scenario;  ///< "nat44 out", "expiry"
+  std::string size;      ///< live mappings: "1 k"; empty where that means nothing
+  double value = 0;      ///< in `unit`
+  std::string unit = "Mpps";
+  bool per_packet = true;              ///< value is Mpps: nanoseconds and cycles a packet follow from it
+  double baseline = 0;                 ///< Mpps of the baseline measured beside it; 0: none
+  double limit = 0;                    ///< Mpps of the memory limit measured beside it; 0: none
+  std::optional<double> instructions;  ///< a packet, counted by callgrind
+  std::string note;
+};
+
+class Report {
+ public:
+  explicit Report(bool quick) : quick_(quick) {}
+
+  /// Prints a heading, or a row, at once: a full run takes minutes.
+  void heading(const std::string& text);
+  void add(const Row& row);
+  /// Everything, with a description of the machine. Throws std::runtime_error when the file cannot be
+  /// written.
+  void write_json(const std::string& path) const;
+
+ private:
+  bool quick_;
+  std::vector<Row> rows_;
+};
+
+/// "1 k", "10 M".
+std::string count_text(uint64_t n);
+/// Clock of this core while it works, in GHz; the time stamp counter has a rate of its own.
+double core_ghz();
+
+}  // namespace culvert::bench
