@@ -58,7 +58,7 @@ inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
   p.l4_length = static_cast<uint16_t>(total - header);
   // Ethernet padding goes. What lies behind the inner packet of a softwire stays until decapsulate(), so that
   // the outer header remains true if the packet is handed over.
-  if (at == p.data) trim_to(p, total);
+  if (total < available && at == p.data) trim_to(p, total);
   return {};
 }
 
@@ -69,7 +69,7 @@ inline Refusal parse_ipv6(Packet& p) {
   if (ip->version() != 6) return DropReason::malformed_ipv6;
   const unsigned total = static_cast<unsigned>(sizeof *ip) + ip->payload_length.value();
   if (total > p.length) return DropReason::truncated;
-  trim_to(p, total);
+  if (total < p.length) trim_to(p, total);
   p.ip6 = ip;
   return {};
 }

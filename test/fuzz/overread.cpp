@@ -1,5 +1,5 @@
 /// Proves that the fences of sanitizer builds hold (src/dataplane/packet.h): this program has a pipeline that
-/// believes IPv4 packets which claim one byte more than there is — parse.cpp with that mistake put in by the
+/// believes IPv4 packets which claim one byte more than there is — parse.h with that mistake put in by the
 /// build — and every packet below makes it read that one byte, somewhere along its way. Each must end in
 /// AddressSanitizer's report; the same packets without the lie must go through. Exit code 0: all did.
 #include <fmt/format.h>
