@@ -1,4 +1,4 @@
-"""The made-up ISP's packets, for the capture maker and the TRex profile; bench/frames.h has the same in C++.
+"""The made-up ISP's packets, for the capture maker and the TRex profile; bench/worker/frames.h has the same in C++.
 
 Subscriber s is 10.0.0.0 + s (nat44), the B4 2001:db8:8000::/33 + s·/64 (ds-lite) or the host 2001:db8::/33 + s·/64
 (nat64); all of them talk to 8.8.8.8 port 53. Frames are made by whatever Scapy the caller has: TRex brings its own.

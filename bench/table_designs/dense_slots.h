@@ -2,7 +2,7 @@
 /// but undoing the block's bijection; a subscriber's records lie together, and every block has a directory.
 #pragma once
 
-#include "table_designs/tag_table.h"
+#include "tag_table.h"
 
 namespace culvert::bench {
 

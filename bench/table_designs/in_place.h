@@ -2,7 +2,7 @@
 /// bucket is full and an insertion makes room, so nothing may keep a record number but the inbound index.
 #pragma once
 
-#include "table_designs/tag_table.h"
+#include "tag_table.h"
 
 namespace culvert::bench {
 

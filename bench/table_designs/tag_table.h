@@ -6,7 +6,7 @@
 
 #include <type_traits>
 
-#include "table_designs/parts.h"
+#include "parts.h"
 
 namespace culvert::bench {
 

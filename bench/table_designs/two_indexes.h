@@ -4,7 +4,7 @@
 /// entries displaced and knows better when a miss need not look further (IndexBucket<true>).
 #pragma once
 
-#include "table_designs/tag_table.h"
+#include "tag_table.h"
 
 namespace culvert::bench {
 

@@ -1,4 +1,4 @@
-/// Writes one direction's frames: bench/frames.h makes the headers, this adds stamp and pattern. All
+/// Writes one direction's frames: bench/worker/frames.h makes the headers, this adds stamp and pattern. All
 /// checksums are right.
 ///
 /// Values; any thread.

@@ -55,7 +55,7 @@ Reta wanted_reta(unsigned size, unsigned workers, unsigned queues) {
   for (unsigned e = 0; e < size; e++) {
     const unsigned worker = Steering::worker_of_bucket(e % Steering::kBuckets, workers);
     reta[e / RTE_ETH_RETA_GROUP_SIZE].reta[e % RTE_ETH_RETA_GROUP_SIZE] =
-        static_cast<uint16_t>(worker < queues ? worker : worker % queues);
+        static_cast<uint16_t>(worker < queues ? worker : worker % std::max(queues, 1u));
   }
   return reta;
 }

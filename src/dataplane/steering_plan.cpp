@@ -41,7 +41,7 @@ void add_pool(const Pool& pool, unsigned workers, unsigned queues, bool masked,
   }
   for (uint32_t a = 0; a < pool.addresses() && rules.size() < kMostRules; a++) {
     const WorkerId owner = pool.address_owner(a);
-    if (owner < queues && !(in_turn && owner == usual[a % workers]))
+    if (owner < queues && !(in_turn && owner == usual[a & (workers - 1)]))
       rules.push_back(SteeringRule::to_ipv4(pool.address(a), ~uint32_t{0}, kSingle, owner));
   }
 }

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <boost/program_options.hpp>
+#include <fstream>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "dataplane/eal.h"
 #include "dataplane/huge_array.h"
@@ -23,8 +25,17 @@ constexpr const char* kUsage =
     "else on the machine; the best round counts.\n\n";
 
 void run(const po::variables_map& given) {
-  const Effort effort{given.count("quick") != 0, given["only"].as<std::string>(),
-                      given["packets"].as<uint64_t>()};
+  Effort effort;
+  effort.quick = given.count("quick") != 0;
+  effort.only = given["only"].as<std::string>();
+  effort.fixed = given["packets"].as<uint64_t>();
+  if (given.count("instructions") != 0) {
+    const auto path = given["instructions"].as<std::string>();
+    std::ifstream file(path);
+    const auto counts = nlohmann::json::parse(file, nullptr, false);
+    if (!counts.is_object()) throw std::runtime_error(path + " has no counts; bench/instructions writes it");
+    effort.instructions = counts.get<std::map<std::string, double>>();
+  }
   Report report(effort.quick);
   culvert::dataplane::init_eal_for_replay(256);
   culvert::dataplane::populate_pages(true);  // as culvertd does
@@ -32,6 +43,9 @@ void run(const po::variables_map& given) {
   for (const uint32_t n : given["mappings"].as<std::vector<uint32_t>>())
     measure_established(report, effort, n);
   measure_creation(report, effort);
+  measure_attacks(report, effort, 1'000'000);
+  measure_expiry(report, 10'000'000);
+  measure_memory(report);
   if (given.count("json") != 0) report.write_json(given["json"].as<std::string>());
 }
 
@@ -48,8 +62,10 @@ int main(int argc, char** argv) {
       "mappings",
       po::value<std::vector<uint32_t>>()->multitoken()->default_value({1000, 100'000, 1'000'000, 10'000'000},
                                                                       "1000 100000 1000000 10000000"),
-      "live mappings of each carriage")("json", po::value<std::string>()->value_name("FILE"),
-                                        "write all figures there, for bench/compare");
+      "live mappings of each carriage")(
+      "instructions", po::value<std::string>()->value_name("FILE"),
+      "instructions a packet for the table, as bench/instructions counts them")(
+      "json", po::value<std::string>()->value_name("FILE"), "write all figures there, for bench/compare");
   try {
     po::variables_map given;
     po::store(po::parse_command_line(argc, argv, options), given);

@@ -73,8 +73,8 @@ class Box {
   void skip(uint64_t milliseconds) { skipped_ += milliseconds; }
 
   /// Makes all mappings of the plan, subscriber by subscriber, and returns what that took. Throws when one is
-  /// missing.
-  Tally establish();
+  /// missing. `spread`: milliseconds that pass on the box's clock meanwhile, evenly.
+  Tally establish(uint64_t spread = 0);
   /// The inside and outside ends of all live mappings, each list in an order of its own.
   void learn_ends(std::vector<End>* inside, std::vector<End>* outside, uint64_t seed) const;
 
@@ -86,6 +86,12 @@ class Box {
   Tally window_by_ring(uint16_t port, const Fill& fill);
   /// The same for the baseline: no worker, every frame has its MAC addresses swapped.
   Tally window_of_swaps(const Fill& fill);
+
+  /// Mapping number i of establish(): its port, and its key.
+  uint16_t port_of(uint32_t i) const;
+  dataplane::InternalKey key_of(uint32_t i) const;
+  /// Memory of the packet buffers.
+  size_t buffer_bytes() const { return buffer_bytes_; }
 
   /// Packets that came out since the last call.
   uint64_t take_sent() { return std::exchange(sent_, 0); }
@@ -107,6 +113,7 @@ class Box {
 
   Plan plan_;
   dataplane::BufferPool buffers_;
+  size_t buffer_bytes_ = 0;
   std::unique_ptr<control::Engine> engine_;
   std::vector<rte_mbuf*> mbufs_, out_;
   rte_ring *ring_in_ = nullptr, *ring_out_ = nullptr;

@@ -10,6 +10,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "dataplane/huge_array.h"
 #include "net/rfc6052.h"
 
 namespace culvert::bench {
@@ -78,7 +79,9 @@ double ticks_per_second() { return static_cast<double>(rte_get_tsc_hz()); }
 Box::Box(const Plan& plan) : plan_(plan) {
   static unsigned number = 0;
   number++;
+  const size_t before = dataplane::pages_in_use();
   buffers_ = dataplane::make_buffers(fmt::format("bench{}", number), kBuffers, 1600);
+  buffer_bytes_ = dataplane::pages_in_use() - before;
   control::Engine::Options options;
   options.seed = 1;
   options.buffers = buffers_.get();
@@ -197,7 +200,7 @@ Tally Box::window_of_swaps(const Fill& fill) {
   return {kWindow, end - start};
 }
 
-Tally Box::establish() {
+Tally Box::establish(uint64_t spread) {
   const FrameMaker maker(plan_.carriage, Protocol::udp, kSmallestIpv4, {{2, 0, 0, 0, 0, 1}},
                          {{2, 0, 0, 0, 0, 9}});
   Tally total;
@@ -205,10 +208,10 @@ Tally Box::establish() {
   for (uint64_t at = 0; at < all; at += kWindow) {
     load([&](uint8_t* frame, unsigned i) {
       const auto n = static_cast<uint32_t>(std::min<uint64_t>(at + i, all - 1));
-      return maker.outbound(frame, n / plan_.mappings_each,
-                            static_cast<uint16_t>(kFirstPort + n % plan_.mappings_each));
+      return maker.outbound(frame, n / plan_.mappings_each, port_of(n));
     });
     const Tally t = drive(kInside);
+    skip(spread * kWindow / all);
     total.packets += t.packets;
     total.ticks += t.ticks;
     drain_log();
@@ -230,6 +233,24 @@ void Box::learn_ends(std::vector<End>* inside, std::vector<End>* outside, uint64
   std::mt19937_64 random(seed);
   std::shuffle(inside->begin(), inside->end(), random);
   std::shuffle(outside->begin(), outside->end(), random);
+}
+
+uint16_t Box::port_of(uint32_t i) const {
+  return static_cast<uint16_t>(kFirstPort + i % plan_.mappings_each);
+}
+
+dataplane::InternalKey Box::key_of(uint32_t i) const {
+  dataplane::InternalKey key;
+  const uint32_t s = i / plan_.mappings_each;
+  key.port = net::Be16(port_of(i));
+  if (plan_.carriage == Carriage::nat44) {
+    key.ipv4 = net::Ipv4Address(0x0a000000 + s);
+    return key;
+  }
+  key.ipv6 = home(plan_.carriage, s);
+  if (plan_.carriage == Carriage::ds_lite) key.ipv4 = net::Ipv4Address(0xc0a80102);
+  key.context = 1;
+  return key;
 }
 
 uint64_t Box::dropped() const {

@@ -116,12 +116,16 @@ void measure_established(Report& report, const Effort& effort, uint32_t mappings
   report.heading(size + " mappings of each carriage, in random order");
   report.add({.scenario = "baseline: MAC swap", .size = size, .value = base / 1e6});
   report.add({.scenario = "memory limit", .size = size, .value = most / 1e6});
-  for (const Run& run : runs)
-    report.add({.scenario = name_of(run),
-                .size = size,
-                .value = run.best / 1e6,
-                .baseline = base / 1e6,
-                .limit = most / 1e6});
+  for (const Run& run : runs) {
+    const auto counted = effort.instructions.find(name_of(run));
+    Row row{.scenario = name_of(run),
+            .size = size,
+            .value = run.best / 1e6,
+            .baseline = base / 1e6,
+            .limit = most / 1e6};
+    if (mappings == 1000 && counted != effort.instructions.end()) row.instructions = counted->second;
+    report.add(row);
+  }
   for (unsigned s = 0; s < scenes.size(); s++)
     report.add({.scenario = fmt::format("{} new, each tenth a new home", kNames[s]),
                 .size = size,
