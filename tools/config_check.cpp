@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ostream>
 #include <variant>
 
 #include "config/load.h"
+#include "control/memory_plan.h"
 
 namespace culvert::tools {
 
@@ -24,6 +26,13 @@ int check_config(const std::string& path, std::ostream& out, std::ostream& error
   out << fmt::format("{}: ok, {}, {}, {}, {}\n", path, plural(config.workers, "worker"),
                      plural(config.interfaces.size(), "interface"),
                      plural(config.instances.size(), "instance"), plural(pools, "pool"));
+  // Of the whole machine's memory, not of what is free now: a culvertd that runs has taken its part already,
+  // and the file may be meant for another machine.
+  control::MemoryThere machine = control::memory_there();
+  machine.ordinary = machine.machine - std::min(machine.machine, machine.huge);
+  machine.limited_by = "MemTotal in /proc/meminfo";
+  if (const std::string error = control::shortage(control::plan_memory(config), machine); !error.empty())
+    errors << fmt::format("{}: warning: culvertd would not start on this machine: {}\n", path, error);
   return 0;
 }
 

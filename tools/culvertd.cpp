@@ -37,8 +37,9 @@ constexpr const char* kAbout = R"(culvertd — a carrier-grade NAT: NAT44, DS-Li
 
 constexpr const char* kMore = R"(
 It runs in the foreground and tells what happens on stderr, in the journal's format under systemd. It needs root, or
-CAP_NET_ADMIN and CAP_NET_RAW (and what its devices need). Packets lie in huge pages when enough of them are free:
-`sysctl vm.nr_hugepages=512` reserves 1 GiB.
+CAP_NET_ADMIN and CAP_NET_RAW (and what its devices need). Tables and packets lie in huge pages when enough of them are
+free: `sysctl vm.nr_hugepages=512` reserves 1 GiB, room for the default capacities. Where memory is short it says at once
+how much, and for what; docs/operations.md has a table.
 
 Workers poll their devices without a pause and use their CPUs up; that is how they are fast. Where workers have to
 share CPUs they sleep up to 50 microseconds when there is nothing to do.

@@ -1,98 +1,74 @@
 /// B. Dense slots: a tagged index outbound, a directory of pages inbound. Reading a page number takes no hash
 /// but undoing the block's bijection; a subscriber's records lie together, and every block has a directory.
+/// The bitmaps are of slots here.
 #pragma once
 
-#include "tag_table.h"
+#include "indexed.h"
 
 namespace culvert::bench {
 
-class DenseSlots {
+class DenseSlots : public Indexed<Index<>> {
  public:
-  static constexpr bool kHasPlain = false;
   DenseSlots(uint32_t capacity, uint32_t blocks, unsigned load, const net::HashKey& key)
-      : key_(key),
-        records_(size_t{pages_for(capacity, blocks)} * kPage),
-        directory_(size_t{blocks} * kProtocols * kPagesOfBlock),
-        out_(capacity, load),
-        slots_(blocks),
-        blocks_(blocks) {}
+      : Indexed(capacity, load, size_t{pages_for(capacity, blocks)} * kPage, blocks, key),
+        directory_(size_t{blocks} * kProtocols * kPagesOfBlock) {}
 
   template <Direction D>
   void start(const Draw& d, Stages& s, unsigned i) const {
-    if constexpr (D == Direction::out) {
-      s.hash[i] = d.internal.hash(key_);
-      out_.prefetch(s.hash[i]);
-    } else {
-      const uint32_t block = d.external.block();
-      const unsigned slot = slot_of(block, d.external.offset());
-      s.hash[i] = entry_number(block, d.external.protocol, slot / kPage) << 3 | slot % kPage;
-      __builtin_prefetch(&directory_[s.hash[i] >> 3]);
-    }
+    if constexpr (D == Direction::out) return start_in<D>(out_, d, s, i);
+    const uint32_t block = d.external.block();
+    const unsigned slot = slot_of(block, d.external.offset());
+    s.hash[i] = entry_number(block, d.external.protocol, slot / kPage) << 3 | slot % kPage;
+    __builtin_prefetch(&directory_[s.hash[i] >> 3]);
   }
   template <Direction D, bool>
   void middle(const Draw&, Stages& s, unsigned i) const {
-    if constexpr (D == Direction::out) {
-      out_.candidate(s, i);
-    } else {
-      const uint32_t page = directory_[s.hash[i] >> 3];
-      s.id[i] = page == 0 ? kNone : page * kPage + static_cast<uint32_t>(s.hash[i] & 7);
-    }
-    if (s.id[i] != kNone) [[likely]]
-      __builtin_prefetch(&records_[s.id[i]], 1);
+    if constexpr (D == Direction::out) return middle_in(out_, s, i);
+    const uint32_t page = directory_[s.hash[i] >> 3];
+    s.id[i] = page == 0 ? kNone : page * kPage + static_cast<uint32_t>(s.hash[i] & 7);
+    prefetch_record(s.id[i]);
   }
   template <Direction D>
   void rest(Stages& s) const {
-    if constexpr (D == Direction::in) return;
-    for (uint32_t p = s.pending; p != 0; p &= p - 1) {
-      const int i = std::countr_zero(p);
-      s.id[i] = out_.alternate_candidate(s.hash[i]);
-      if (s.id[i] != kNone) [[likely]]
-        __builtin_prefetch(&records_[s.id[i]], 1);
-    }
+    if constexpr (D == Direction::out) rest_in(out_, s);
   }
   template <Direction D, bool>
   uint32_t finish(const Draw& d, const Stages& s, unsigned i) const {
+    if constexpr (D == Direction::out) return finish_in<D>(out_, d, s, i);
     const uint32_t id = s.id[i];
-    if constexpr (D == Direction::in) return id != kNone && records_[id].external == d.external ? id : kNone;
-    if (id == kNone || records_[id].internal == d.internal) return id;
-    return search<D>(d, s.hash[i]);
+    return id != kNone && equal<D>(id, d) ? id : kNone;
   }
   template <Direction D>
   unsigned lines(const Draw& d) const {
-    if constexpr (D == Direction::in) {
-      const uint32_t block = d.external.block();
-      const unsigned slot = slot_of(block, d.external.offset());
-      return directory_[entry_number(block, d.external.protocol, slot / kPage)] == 0 ? 1 : 2;
-    }
-    unsigned n = 0;
-    out_.find(d.internal.hash(key_), [&](uint32_t id) { return records_[id].internal == d.internal; }, &n);
-    return n;
+    if constexpr (D == Direction::out) return lines_in<D>(out_, d);
+    const uint32_t block = d.external.block();
+    const unsigned slot = slot_of(block, d.external.offset());
+    return directory_[entry_number(block, d.external.protocol, slot / kPage)] == 0 ? 1 : 2;
   }
 
   void prefetch_erase(uint32_t id) const {
     const ExternalKey& e = records_[id].external;
-    slots_.prefetch(e.block(), e.protocol);
+    ports_.prefetch(e.block(), e.protocol);
     __builtin_prefetch(
         &directory_[entry_number(e.block(), e.protocol, slot_of(e.block(), e.offset()) / kPage)], 1);
   }
   void erase(uint32_t id) {
     Record& r = records_[id];
-    out_.erase(r.internal.hash(key_), id);
+    out_.release(r.internal.hash(key_), id);
     const uint32_t block = r.external.block();
     const uint8_t protocol = r.external.protocol;
     const unsigned slot = slot_of(block, r.external.offset());
-    slots_.free(block, protocol, slot);
+    ports_.free(block, protocol, slot);
     r.in_use = 0;
     r.external = {};
-    if (!slots_.page_empty(block, protocol, slot / kPage)) return;
+    if (!ports_.page_empty(block, protocol, slot / kPage)) return;
     uint32_t& entry = directory_[entry_number(block, protocol, slot / kPage)];
     records_[size_t{entry} * kPage].next_free = free_page_;
     free_page_ = entry;
     entry = 0;
   }
-  void prefetch_insert(uint32_t block, uint8_t protocol) const { slots_.prefetch(block, protocol); }
   ExternalKey choose(uint32_t block, uint8_t protocol, unsigned parity, uint64_t) {
-    const unsigned slot = slots_.take_lowest(block, protocol, parity);
+    const unsigned slot = ports_.take_lowest(block, protocol, parity);
     __builtin_prefetch(&directory_[entry_number(block, protocol, slot / kPage)], 1);
     return ExternalKey::of(block, offset_of(block, slot), protocol);
   }
@@ -106,9 +82,8 @@ class DenseSlots {
     records_[id] = Record{d.internal, d.external, 0, 0, 1, 0, {}};
   }
 
-  Record& operator[](uint32_t id) { return records_[id]; }
   bool taken(const ExternalKey& e) const {
-    return slots_.taken(e.block(), e.protocol, slot_of(e.block(), e.offset()));
+    return ports_.taken(e.block(), e.protocol, slot_of(e.block(), e.offset()));
   }
   /// With as many pages as were ever in use at once.
   double bytes() const {
@@ -116,14 +91,8 @@ class DenseSlots {
                                out_.bytes()) +
            common_bytes(blocks_);
   }
-  double displaced() const { return out_.displaced(); }
 
  private:
-  /// Where the first candidate was another's: rare, so apart from the loops.
-  template <Direction D>
-  [[gnu::noinline, gnu::cold]] uint32_t search(const Draw& d, uint64_t hash) const {
-    return out_.find(hash, [&](uint32_t id) { return records_[id].internal == d.internal; });
-  }
   static constexpr unsigned kPage = 8, kPagesOfBlock = kBlockSize / kPage;
   /// More than any measured load needs; what is not touched costs nothing here.
   static uint32_t pages_for(uint32_t capacity, uint32_t blocks) {
@@ -167,12 +136,9 @@ class DenseSlots {
     x *= 2 - n * x;
     return x;
   }
-  net::HashKey key_;
-  HugeArray<Record> records_;
+
   HugeArray<uint32_t> directory_;  ///< 0: no page
-  Index<> out_;
-  Bitmaps slots_;
-  uint32_t blocks_, fresh_page_ = 1, free_page_ = 0;
+  uint32_t fresh_page_ = 1, free_page_ = 0;
 };
 
 }  // namespace culvert::bench

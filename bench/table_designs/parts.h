@@ -11,12 +11,12 @@
 ///    directory holds a 32-bit page number for each page of each block and protocol. Lines inbound:
 ///    directory, record.
 /// C. in_place.h: the record lies where its outbound hash says, 14 to a bucket, and the bucket's tags lie
-/// apart
-///    from the records, 32 bytes a bucket, so the place *is* the record number and the outbound index is a
-///    third as large. Inbound as A. Records move, rarely, when their bucket is full.
+///    apart from the records, 32 bytes a bucket, so the place *is* the record number and the outbound index
+///    is a third as large. Inbound as A. Records move, rarely, when their bucket is full.
 ///
-/// All three choose ports from a bitmap per block and protocol, and store the same record. A port block has
-/// 512 ports and belongs to the subscriber of the same number. One thread; nothing here is shared.
+/// tag_table.h is the index, indexed.h a lookup's way through it. All three choose ports
+/// from a bitmap per block and protocol, and store the same record. A port block has 512 ports and belongs to
+/// the subscriber of the same number. One thread; nothing here is shared.
 #pragma once
 
 #include <bit>

@@ -38,8 +38,11 @@ class TagTable {
     unsigned way;
   };
 
-  TagTable(size_t capacity, unsigned load)
-      : buckets_(capacity * 100 / (size_t{load} * kWays) + 2), count_(buckets_.size()) {}
+  /// `load`: percent of the ways that `capacity` entries take.
+  static size_t buckets_for(size_t capacity, unsigned load) {
+    return capacity * 100 / (size_t{load} * kWays) + 2;
+  }
+  TagTable(size_t capacity, unsigned load) : buckets_(buckets_for(capacity, load)), count_(buckets_.size()) {}
 
   Bucket& operator[](size_t i) { return buckets_[i]; }
   size_t count() const { return count_; }
@@ -245,7 +248,6 @@ struct Index : TagTable<IndexBucket<kTuned>> {
     });
     (*this)[p.bucket].record[p.way] = record;
   }
-  void erase(uint64_t hash, uint32_t record) { this->release(hash, record); }
   void repoint(uint64_t hash, uint32_t from, uint32_t to) {
     const Place p = this->place_of(hash, from);
     if (p.bucket == kNone) die("an entry to repoint is not in the index");

@@ -94,7 +94,8 @@ bool FrameReader::is_whole(const Place& place, unsigned ipv4_bytes, bool deep) c
 }
 
 bool FrameReader::is_home(const Place& place, const Stamp& stamp) const {
-  if (direction_ == Direction::outbound) return at<net::Ipv4Header>(place.ipv4).destination == kServer;
+  if (direction_ == Direction::outbound)
+    return place.ipv4 != nullptr && at<net::Ipv4Header>(place.ipv4).destination == kServer;
   const uint32_t subscriber = profile_.subscriber_of(stamp.mapping);
   if (at<net::Be16>(place.l4 + 2).value() != profile_.port_of(stamp.mapping)) return false;
   if (place.ipv6 != nullptr) {
@@ -120,7 +121,7 @@ Reading FrameReader::read(const uint8_t* frame, unsigned size, Tags tags, uint32
     if (age <= tags.earlier) result.verdict = Verdict::late;
     return result;
   }
-  if (direction_ == Direction::outbound) {
+  if (direction_ == Direction::outbound && place.ipv4 != nullptr) {
     result.address = at<net::Ipv4Header>(place.ipv4).source;
     result.port = at<net::Be16>(place.l4).value();
   }

@@ -192,11 +192,11 @@ class Run {
     return note(rate, traffic_.run(load));
   }
 
-  bool note(double rate, Outcome&& outcome) {
+  bool note(double rate, const Outcome& outcome) {
     const Judgement j = judge(outcome, o_.tolerance, o_.missed);
     const bool passed = j.within && j.kept_rate;
     if (!passed) limit_ = j.within ? "generator" : "loss";
-    r_.trials.push_back({rate, passed, std::move(outcome)});
+    r_.trials.push_back({rate, passed, outcome});
     if (o_.task != Task::trial) say(line_of(r_.trials.back()));
     return passed;
   }
@@ -239,7 +239,7 @@ class Run {
     const double expected = static_cast<double>(count) / rate;
     const bool slow = outcome.seconds > 1.01 * expected + 1e-3;
     if (slow) outcome.outbound.missed = static_cast<uint64_t>((outcome.seconds - expected) * rate);
-    const bool made = note(rate, std::move(outcome));
+    const bool made = note(rate, outcome);
     if (!made || traffic_.known(first, count) != count) return false;
     const Outcome asked = traffic_.run(
         {.inbound_rate = std::min(rate, o_.setup_rate), .sweep = true, .first = first, .count = count});

@@ -15,10 +15,6 @@ const char* name_of(Task task) {
   return task == Task::trial ? "trial" : task == Task::search ? "search" : "connections";
 }
 
-const char* name_of(Carriage c) {
-  return c == Carriage::nat44 ? "nat44" : c == Carriage::ds_lite ? "ds-lite" : "nat64";
-}
-
 std::string sizes_text(const Profile& p) {
   return p.frame_sizes.size() == 1 ? fmt::format("{}", p.frame_sizes[0]) : "imix";
 }

@@ -249,9 +249,9 @@ Outcome Traffic::run(const Load& load) {
   }
   const auto duration = static_cast<uint64_t>(load.seconds * hz_);
   const auto linger = static_cast<uint64_t>(setup_.linger * hz_);
-  uint64_t now = began, last = began;
+  uint64_t last = began;
   for (bool sending = true;;) {
-    now = rte_rdtsc();
+    const uint64_t now = rte_rdtsc();
     if (sending) {
       sending = false;
       for (Direction d : kDirections) {
@@ -275,7 +275,7 @@ Outcome Traffic::run(const Load& load) {
     if (phase.buckets[d] && !load.sweep) phase.score(d).missed = phase.buckets[d]->missed();
   }
   total_ += phase.outcome.passed;
-  return std::move(phase.outcome);
+  return phase.outcome;
 }
 
 }  // namespace culvert::bench

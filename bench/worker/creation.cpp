@@ -11,6 +11,7 @@
 namespace culvert::bench {
 namespace {
 
+const std::string kFamily = "new";
 constexpr uint16_t kFirstNewPort = 30000;
 
 /// New mappings of all subscribers in random order, `each` of them one after the other for every subscriber.
@@ -20,22 +21,19 @@ double make(const Plan& plan, uint32_t subscribers, uint32_t each) {
   std::vector<uint32_t> order(subscribers);
   std::iota(order.begin(), order.end(), 0u);
   std::shuffle(order.begin(), order.end(), std::mt19937_64(11));
-  const FrameMaker maker(plan.carriage, Protocol::udp, kSmallestIpv4, {{2, 0, 0, 0, 0, 1}},
-                         {{2, 0, 0, 0, 0, 9}});
+  const FrameMaker maker(plan.carriage, Protocol::udp, kSmallestIpv4, kInsideMac, kNeighbourMac);
   const uint64_t packets = uint64_t{subscribers} * each / kWindow * kWindow;
   uint64_t next = 0;
   Tally total;
   while (total.packets < packets) {
-    const Tally t = box.window(kInside, [&](uint8_t* at, unsigned) {
+    total += box.window(kInside, [&](uint8_t* at, unsigned) {
       const uint64_t n = next++;
       return maker.outbound(at, order[n % subscribers],
                             static_cast<uint16_t>(kFirstNewPort + n / subscribers));
     });
-    total.packets += t.packets;
-    total.ticks += t.ticks;
     box.drain_log();
   }
-  if (box.worker().binding().mappings().size() != plan.mappings() + packets)
+  if (box.mappings() != plan.mappings() + packets)
     throw std::runtime_error("new mappings were refused: " + box.drop_reasons());
   return total.rate();
 }
@@ -43,30 +41,35 @@ double make(const Plan& plan, uint32_t subscribers, uint32_t each) {
 }  // namespace
 
 void measure_creation(Report& report, const Effort& effort) {
-  constexpr Carriage kCarriages[] = {Carriage::nat44, Carriage::ds_lite, Carriage::nat64};
-  constexpr const char* kNames[] = {"nat44", "ds-lite", "nat64"};
-  report.heading("new mappings, subscribers in random order, up to 1 M mappings");
-  for (unsigned c = 0; c < 3; c++) {
-    const std::string held = fmt::format("{} new mapping, block held", kNames[c]);
-    const std::string fresh = fmt::format("{} new subscriber and block", kNames[c]);
-    double best_held = 0, best_fresh = 0;
-    for (unsigned round = 0; round < effort.rounds(); round++) {
-      if (effort.wants(held))
-        best_held = std::max(best_held, make({.carriage = kCarriages[c],
-                                              .subscribers = 100'000,
-                                              .mappings_each = 1,
-                                              .mapping_capacity = 1'100'000},
-                                             100'000, 9));
-      if (effort.wants(fresh))
-        best_fresh = std::max(best_fresh, make({.carriage = kCarriages[c],
-                                                .subscribers = 0,
-                                                .mapping_capacity = 1'100'000,
-                                                .subscriber_capacity = 1'100'000},
-                                               1'000'000, 1));
-    }
-    if (best_held != 0) report.add({.scenario = held, .value = best_held / 1e6});
-    if (best_fresh != 0) report.add({.scenario = fresh, .value = best_fresh / 1e6});
+  const uint32_t all = std::max(effort.at_most(1'000'000), 10 * kWindow);
+  struct Run {
+    std::string name;
+    Plan plan;
+    uint32_t subscribers, each;
+    double best = 0;
+  };
+  std::vector<Run> runs;
+  for (const Carriage c : kCarriages) {
+    const Run held{
+        fmt::format("{} new mapping, block held", name_of(c)),
+        {.carriage = c, .subscribers = all / 10, .mappings_each = 1, .mapping_capacity = all / 10 * 11},
+        all / 10,
+        9};
+    const Run fresh{fmt::format("{} new subscriber and block", name_of(c)),
+                    {.carriage = c,
+                     .subscribers = 0,
+                     .mapping_capacity = all / 10 * 11,
+                     .subscriber_capacity = all / 10 * 11},
+                    all,
+                    1};
+    for (const Run& run : {held, fresh})
+      if (effort.wants(kFamily, run.name)) runs.push_back(run);
   }
+  if (runs.empty()) return;
+  report.heading(fmt::format("new: subscribers in random order, up to {} mappings", count_text(all)));
+  for (unsigned round = 0; round < effort.rounds(); round++)
+    for (Run& run : runs) run.best = std::max(run.best, make(run.plan, run.subscribers, run.each));
+  for (const Run& run : runs) report.add({.scenario = run.name, .value = run.best / 1e6});
 }
 
 }  // namespace culvert::bench

@@ -8,34 +8,33 @@
 namespace culvert::bench {
 namespace {
 
+const std::string kFamily = "expiry";
+const std::string kNothing = "expiry, nothing ends", kFourth = "expiry, a fourth of all ends";
 constexpr uint64_t kSeconds = 60;  ///< of the box's clock
 
 struct Cost {
-  double share;          ///< of a core
-  uint64_t worst_ticks;  ///< of a single poll
+  double share;  ///< of a core
+  Tally longest;
   uint64_t ended;
 };
 
 /// Polls the box every millisecond of its clock.
 Cost poll(Box& box) {
   dataplane::Worker& w = box.worker();
+  while (w.poll(box.now()) != 0) continue;  // catches up with the jump of the clock
   const dataplane::Millis start = box.now();
   const uint64_t expired = w.counters().mappings_expired.get();
-  Cost cost{0, 0, 0};
-  uint64_t total = 0;
-  w.poll(start);  // catches up with the jump of the clock
+  Tally all;
   for (dataplane::Millis t = start + 1; t <= start + kSeconds * 1000; t++) {
     const uint64_t before = ticks();
     w.poll(t);
     const uint64_t took = ticks() - before;
-    total += took;
-    cost.worst_ticks = std::max(cost.worst_ticks, took);
+    all += {1, took, took};
     if ((t & 255) == 0) box.drain_log();
   }
-  box.skip(kSeconds * 1000);
-  cost.share = static_cast<double>(total) / ticks_per_second() / kSeconds;
-  cost.ended = w.counters().mappings_expired.get() - expired;
-  return cost;
+  box.clock().skip(kSeconds * 1000);
+  return {static_cast<double>(all.ticks) / ticks_per_second() / kSeconds, all,
+          w.counters().mappings_expired.get() - expired};
 }
 
 void add(Report& report, const std::string& name, uint32_t mappings, const Cost& c) {
@@ -45,19 +44,24 @@ void add(Report& report, const std::string& name, uint32_t mappings, const Cost&
               .unit = "% of a core",
               .per_packet = false,
               .note = fmt::format("{} ended in {} s, longest poll {:.0f} µs", c.ended, kSeconds,
-                                  static_cast<double>(c.worst_ticks) / ticks_per_second() * 1e6)});
+                                  c.longest.longest_us())});
 }
 
 }  // namespace
 
-void measure_expiry(Report& report, uint32_t mappings) {
-  report.heading("timers alone, one poll a millisecond");
+void measure_expiry(Report& report, const Effort& effort, std::unique_ptr<Box> box) {
+  if (effort.wanted(kFamily, {kNothing, kFourth}).empty()) return;
+  const uint32_t mappings = effort.at_most(10'000'000);
   const config::Timers timers;  // the defaults
-  Box box({.carriage = Carriage::nat44, .subscribers = mappings / 10, .mappings_each = 10, .timers = timers});
+  if (!box || box->plan().mappings() != mappings || box->plan().timers != timers) {
+    box.reset();
+    box = std::make_unique<Box>(Plan{.subscribers = mappings / 10, .mappings_each = 10, .timers = timers});
+  }
+  report.heading("expiry: timers alone, one poll a millisecond");
   const auto udp = static_cast<uint64_t>(timers.udp.count()) * 1000;
-  box.establish(udp * 8 / 10);                               // ends are spread over four fifths of the timer
-  add(report, "expiry, nothing ends", mappings, poll(box));  // the first ends a fifth of the timer from now
-  add(report, "expiry, a fourth of all ends", mappings, poll(box));
+  box->establish(udp * 8 / 10);                 // ends are spread over four fifths of the timer
+  add(report, kNothing, mappings, poll(*box));  // the first ends a fifth of the timer from now
+  add(report, kFourth, mappings, poll(*box));
 }
 
 }  // namespace culvert::bench

@@ -48,6 +48,11 @@ void move(uint8_t* field, const net::Sum& sum) {
 
 }  // namespace
 
+std::string_view name_of(Carriage carriage) {
+  constexpr std::string_view kNames[] = {"nat44", "ds-lite", "nat64"};
+  return kNames[static_cast<size_t>(carriage)];
+}
+
 net::Ipv6Address home(Carriage carriage, uint32_t s) {
   return net::Ipv6Address::from_halves((carriage == Carriage::ds_lite ? kB4s : kHosts) + s, 2);
 }
@@ -57,6 +62,24 @@ net::Ipv6Prefix homes(Carriage carriage) {
 }
 
 net::Ipv6Address aftr_address() { return net::Ipv6Address::from_halves(0x3fff000a00000000, 1); }
+
+dataplane::InternalKey internal_key(Carriage carriage, uint32_t s, uint16_t port) {
+  dataplane::InternalKey key;
+  key.port = net::Be16(port);
+  if (carriage == Carriage::nat44) {
+    key.ipv4 = net::Ipv4Address(kFirstInside.value() + s);
+    return key;
+  }
+  key.ipv6 = home(carriage, s);
+  if (carriage == Carriage::ds_lite) key.ipv4 = kBehindB4;
+  key.context = 1;
+  return key;
+}
+
+uint32_t subscriber_of(Carriage carriage, const dataplane::InternalKey& key) {
+  if (carriage == Carriage::nat44) return key.ipv4.value() - kFirstInside.value();
+  return static_cast<uint32_t>(key.ipv6.high() - home(carriage, 0).high());
+}
 
 FrameMaker::FrameMaker(Carriage carriage, Protocol protocol, unsigned ipv4_bytes, const net::MacAddress& to,
                        const net::MacAddress& from)

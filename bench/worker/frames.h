@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "dataplane/mapping.h"
 
@@ -26,12 +27,21 @@ inline constexpr unsigned kMaxFrame = 1600;
 /// IPv4 packets that make the smallest Ethernet frame (64 bytes with its checksum).
 inline constexpr unsigned kSmallestIpv4 = 46;
 
+inline constexpr Carriage kCarriages[] = {Carriage::nat44, Carriage::ds_lite, Carriage::nat64};
+/// "nat44", "ds-lite", "nat64".
+std::string_view name_of(Carriage carriage);
+
 /// Subscriber `s` of an IPv6 carriage: his B4, or his host.
 net::Ipv6Address home(Carriage carriage, uint32_t s);
 /// Where all subscribers of an IPv6 carriage are: the first half of 2001:db8::/32 or the second.
 net::Ipv6Prefix homes(Carriage carriage);
 /// The box's address that softwires lead to.
 net::Ipv6Address aftr_address();
+
+/// The internal endpoint of what subscriber `s` sends by UDP from `port`, in a box with one AFTR address or
+/// NAT64 prefix; and the subscriber of an internal endpoint.
+dataplane::InternalKey internal_key(Carriage carriage, uint32_t s, uint16_t port);
+uint32_t subscriber_of(Carriage carriage, const dataplane::InternalKey& key);
 
 class FrameMaker {
  public:

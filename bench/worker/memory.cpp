@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
-#include <stdexcept>
 
 #include "box.h"
 #include "dataplane/huge_array.h"
@@ -9,6 +9,12 @@
 
 namespace culvert::bench {
 namespace {
+
+const std::string kFamily = "memory";
+
+std::string name_of(uint32_t subscribers, uint32_t each) {
+  return fmt::format("{} subscribers × {}", count_text(subscribers), each);
+}
 
 /// Bytes taken at start, without packet buffers, by each mapping that is accepted before the first is refused
 /// for want of memory — after half of them were ended and made anew, at random.
@@ -26,8 +32,7 @@ void measure(Report& report, uint32_t subscribers, uint32_t each) {
   box.establish();
   auto& binding = box.worker().binding();
   const auto& tables = box.engine().tables();
-  const FrameMaker maker(Carriage::ds_lite, Protocol::udp, kSmallestIpv4, {{2, 0, 0, 0, 0, 1}},
-                         {{2, 0, 0, 0, 0, 9}});
+  const FrameMaker maker(Carriage::ds_lite, Protocol::udp, kSmallestIpv4, kInsideMac, kNeighbourMac);
   std::mt19937_64 random(3);
   const uint32_t all = subscribers * each;
   std::vector<uint32_t> ended;
@@ -43,8 +48,8 @@ void measure(Report& report, uint32_t subscribers, uint32_t each) {
     });
     box.drain_log();
   }
-  const uint32_t accepted = binding.mappings().size();
-  report.add({.scenario = fmt::format("{} subscribers × {}", count_text(subscribers), each),
+  const uint32_t accepted = box.mappings();
+  report.add({.scenario = name_of(subscribers, each),
               .size = count_text(all),
               .value = static_cast<double>(taken) / accepted,
               .unit = "bytes a mapping",
@@ -54,10 +59,18 @@ void measure(Report& report, uint32_t subscribers, uint32_t each) {
 
 }  // namespace
 
-void measure_memory(Report& report) {
-  report.heading("memory, everything but packet buffers");
-  measure(report, 1'000'000, 10);
-  measure(report, 50'000, 200);
+void measure_memory(Report& report, const Effort& effort) {
+  struct Homes {
+    uint32_t subscribers, each;
+  };
+  const uint32_t all = effort.at_most(effort.quick ? 2'500'000 : 10'000'000);
+  std::vector<Homes> wanted;
+  for (const uint32_t each : {10u, 200u})
+    if (effort.wants(kFamily, name_of(std::max(all / each, 1u), each)))
+      wanted.push_back({std::max(all / each, 1u), each});
+  if (wanted.empty()) return;
+  report.heading("memory: everything but packet buffers");
+  for (const Homes& h : wanted) measure(report, h.subscribers, h.each);
 }
 
 }  // namespace culvert::bench

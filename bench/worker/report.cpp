@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "box.h"
+#include "clock.h"
 #include "version.h"
 
 namespace culvert::bench {
@@ -35,8 +35,10 @@ std::string first_line(const char* path) {
 }  // namespace
 
 std::string count_text(uint64_t n) {
-  if (n >= 1'000'000 && n % 1'000'000 == 0) return fmt::format("{} M", n / 1'000'000);
-  return n >= 1000 ? fmt::format("{} k", n / 1000) : fmt::format("{}", n);
+  const auto d = static_cast<double>(n);
+  return n >= 1'000'000 ? fmt::format("{:.4g} M", d / 1e6)
+         : n >= 1000    ? fmt::format("{:.4g} k", d / 1e3)
+                        : fmt::format("{}", n);
 }
 
 double core_ghz() {
@@ -76,6 +78,16 @@ void Report::add(const Row& row) {
   rows_.push_back(row);
 }
 
+void Report::missing(const std::string& scenario, const std::string& why) {
+  fmt::print("  {:<41} not measured: {}\n", scenario, why);
+  std::fflush(stdout);
+  missing_.emplace_back(scenario, why);
+}
+
+void Report::check_json(const std::string& path) const {
+  if (!std::ofstream(path, std::ios::app)) throw std::runtime_error(path + " cannot be written");
+}
+
 void Report::write_json(const std::string& path) const {
   nlohmann::json all;
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
@@ -97,6 +109,8 @@ void Report::write_json(const std::string& path) const {
     if (!r.note.empty()) row["note"] = r.note;
     all["rows"].push_back(row);
   }
+  for (const auto& [scenario, why] : missing_)
+    all["missing"].push_back({{"scenario", scenario}, {"why", why}});
   std::ofstream file(path);
   file << all.dump(2) << '\n';
   file.flush();

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace culvert::bench {
@@ -27,6 +28,10 @@ class Report {
   /// Prints a heading, or a row, at once: a full run takes minutes.
   void heading(const std::string& text);
   void add(const Row& row);
+  /// A scenario that cannot be measured here, and why.
+  void missing(const std::string& scenario, const std::string& why);
+  /// Throws std::runtime_error when a file cannot be written: better before the measuring than after.
+  void check_json(const std::string& path) const;
   /// Everything, with a description of the machine. Throws std::runtime_error when the file cannot be
   /// written.
   void write_json(const std::string& path) const;
@@ -34,9 +39,10 @@ class Report {
  private:
   bool quick_;
   std::vector<Row> rows_;
+  std::vector<std::pair<std::string, std::string>> missing_;
 };
 
-/// "1 k", "10 M".
+/// "1 k", "2.5 M".
 std::string count_text(uint64_t n);
 /// Clock of this core while it works, in GHz; the time stamp counter has a rate of its own.
 double core_ghz();

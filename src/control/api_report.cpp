@@ -111,8 +111,10 @@ uint64_t make_interfaces(ApiContext& context, const ApiRequest&, std::string& ou
     row.number("rx_packets",
                total([i](const Counters& k) -> const Counter& { return k.received[i].packets; }));
     row.number("rx_bytes", total([i](const Counters& k) -> const Counter& { return k.received[i].bytes; }));
-    row.number("tx_packets", total([i](const Counters& k) -> const Counter& { return k.sent[i].packets; }));
-    row.number("tx_bytes", total([i](const Counters& k) -> const Counter& { return k.sent[i].bytes; }));
+    row.number("tx_packets",
+               total([i](const Counters& k) -> const Counter& { return k.transmitted[i].packets; }));
+    row.number("tx_bytes",
+               total([i](const Counters& k) -> const Counter& { return k.transmitted[i].bytes; }));
     row.number("rx_errors", device.rx_errors).number("rx_missed", device.rx_missed);
     row.number("rx_no_buffer", device.rx_no_buffer).number("tx_errors", device.tx_errors);
     JsonArray addresses;

@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <new>
 #include <numeric>
 #include <stdexcept>
 #include <thread>
 
 #include "config/load.h"
 #include "control/exception_path.h"
+#include "control/memory_plan.h"
 #include "control/neighbours.h"
 #include "control/worker_loop.h"
 #include "dataplane/huge_array.h"
@@ -40,6 +42,9 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   loop_.on_signal(SIGHUP, [this] { reload(); });
   signal(SIGPIPE, SIG_IGN);
 
+  const MemoryPlan plan = plan_memory(config);
+  if (const std::string error = shortage(plan, memory_there()); !error.empty())
+    throw std::runtime_error(error);
   eal_ = dataplane::init_eal(config, log_.shows(Level::debug));
   log_.info("packets lie in {}", eal_.pages);
   buffers_ =
@@ -57,7 +62,14 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   for (const auto& port : ports_)
     if (auto rss = port->steering().rss()) engine_options.rss = rss;
   dataplane::populate_pages(true);
-  engine_ = std::make_unique<Engine>(config, facts, engine_options, now());
+  try {
+    engine_ = std::make_unique<Engine>(config, facts, engine_options, now());
+  } catch (const std::bad_alloc&) {
+    throw std::runtime_error(
+        "the memory that was there is not any more, or the process may not have it (ulimit -v, "
+        "vm.overcommit_memory=2); to be taken are\n" +
+        text_of(plan));
+  }
   tell_warnings();
   steer();
   for (const auto& port : ports_)

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "control/levelling.h"
+#include "control/memory_plan.h"
 
 namespace culvert::control {
 namespace {
@@ -18,10 +19,6 @@ using dataplane::Worker;
 
 constexpr Millis kLevelEvery = 100;
 constexpr Millis kRetireEvery = 1000;
-
-uint32_t share(uint64_t total, unsigned workers) {
-  return static_cast<uint32_t>(std::max<uint64_t>(1, (total + workers - 1) / workers));
-}
 
 uint64_t pool_addresses(const config::Config& c) {
   uint64_t n = 0;
@@ -86,10 +83,10 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
                          : std::make_unique<logging::EventRing>(options.event_ring_size));
     dataplane::BindingSetup setup;
     setup.self = static_cast<WorkerId>(i);
-    setup.mappings = share(config.capacity.mappings, n);
-    setup.sessions = share(config.capacity.sessions, n);
-    setup.subscribers = share(config.capacity.subscribers, n);
-    setup.held = share(config.hold_down.max, n);
+    setup.mappings = share_of(config.capacity.mappings, n);
+    setup.sessions = share_of(config.capacity.sessions, n);
+    setup.subscribers = share_of(config.capacity.subscribers, n);
+    setup.held = share_of(config.hold_down.max, n);
     for (uint64_t& w : setup.hash_key.word) w = seeds.next();
     setup.seed = seeds.next();
     setup.log = rings_.back().get();

@@ -4,34 +4,95 @@
 #include <rte_malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <stdexcept>
 
 namespace culvert::control {
 namespace {
 
+using dataplane::Counters;
 using dataplane::DropReason;
 using dataplane::kBurst;
+using dataplane::kMaxInterfaces;
+using dataplane::Mark;
 using dataplane::Port;
+using Tally = WorkerLoop::Tally;
 
 constexpr unsigned kIdleTurns = 1000;  ///< without a packet before the first sleep
 constexpr unsigned kIdleSleepMicroseconds = 50;
 
-/// Sends what a call into the worker left in its outbox.
-void flush(WorkerLoop& loop, unsigned self) {
-  dataplane::Outbox& outbox = loop.worker->outbox();
-  for (size_t i = 0; i < loop.of_interface.size(); ++i) {
-    auto& frames = outbox.frames(static_cast<uint8_t>(i));
-    size_t at = 0;
-    while (at < frames.size()) {
-      const auto count = static_cast<unsigned>(std::min<size_t>(frames.size() - at, kBurst));
-      const unsigned sent = loop.of_interface[i]->send(self, frames.data() + at, count);
-      for (unsigned j = sent; j < count; ++j) dataplane::free_packet(frames[at + j]);
-      if (sent < count) loop.worker->counters().drop(DropReason::transmit_full, count - sent);
-      at += count;
+/// Bytes of the packet in a frame, as the pipeline counts them: without Ethernet header and VLAN tag.
+unsigned packet_bytes(rte_mbuf* m) {
+  if (m->data_len < sizeof(net::EthernetHeader)) return 0;
+  net::EthernetHeader ethernet;
+  std::memcpy(&ethernet, dataplane::bytes_of(m), sizeof ethernet);
+  const bool tagged = ethernet.type == net::Be16(net::kEtherVlan);
+  const unsigned header = sizeof ethernet + (tagged ? sizeof(net::VlanTag) : 0);
+  return m->pkt_len - std::min(m->pkt_len, header);
+}
+
+/// Gives frames to a port in bursts. What it does not take is dropped, and no longer counts in
+/// `tally_of(frame)`. (A frame that was taken may be gone: what it was has to be counted before.)
+template <typename TallyOf>
+void give(WorkerLoop& loop, Port& port, rte_mbuf** frames, size_t count, TallyOf&& tally_of) {
+  for (size_t at = 0; at < count;) {
+    const auto n = static_cast<unsigned>(std::min<size_t>(count - at, kBurst));
+    const unsigned taken = port.send(loop.worker->id(), frames + at, n);
+    for (unsigned i = taken; i < n; ++i) {
+      rte_mbuf* m = frames[at + i];
+      Tally& tally = tally_of(m);
+      tally.packets--;
+      tally.bytes -= packet_bytes(m);
+      dataplane::free_packet(m);
     }
+    if (taken < n) loop.worker->counters().drop(DropReason::transmit_full, n - taken);
+    at += n;
+  }
+}
+
+void count(WorkerLoop& loop, size_t interface, const Tally& taken) {
+  dataplane::Flow& transmitted = loop.worker->counters().transmitted[interface];
+  transmitted.packets.add(taken.packets);
+  transmitted.bytes.add(taken.bytes);
+}
+
+/// Sends what a call into the worker left in its outbox.
+void flush(WorkerLoop& loop) {
+  const Counters& counters = loop.worker->counters();
+  for (size_t i = 0; i < loop.of_interface.size(); ++i) {
+    auto& frames = loop.worker->outbox().frames(static_cast<uint8_t>(i));
+    if (frames.empty()) continue;
+    Port& port = *loop.of_interface[i];
+    // The pipeline has counted its packets, so that they need not be looked at here.
+    const Tally sent{counters.sent[i].packets.get(), counters.sent[i].bytes.get()};
+    Tally given{sent.packets - loop.sent[i].packets, sent.bytes - loop.sent[i].bytes};
+    loop.sent[i] = sent;
+    const bool ours = port.transmits(loop.worker->id());
+    if (!ours)
+      for (rte_mbuf* m : frames) Mark{.interface = static_cast<uint8_t>(i)}.put(m);
+    give(loop, port, frames.data(), frames.size(), [&](rte_mbuf*) -> Tally& { return given; });
+    if (ours) count(loop, i, given);  // else the queue's owner counts what the device takes
     frames.clear();
   }
+}
+
+/// Sends what workers without a queue of this port left to ours. Returns how many frames that were.
+unsigned send_for_others(WorkerLoop& loop, Port& port) {
+  std::array<rte_mbuf*, kBurst> frames;
+  const unsigned n = port.take_from_others(loop.worker->id(), frames.data(), kBurst);
+  if (n == 0) return 0;
+  std::array<Tally, kMaxInterfaces> given;
+  const auto tally_of = [&](rte_mbuf* m) -> Tally& { return given[Mark::of(m).interface]; };
+  for (unsigned i = 0; i < n; ++i) {
+    Tally& tally = tally_of(frames[i]);
+    tally.packets++;
+    tally.bytes += packet_bytes(frames[i]);
+  }
+  give(loop, port, frames.data(), n, tally_of);
+  for (size_t i = 0; i < given.size(); ++i) count(loop, i, given[i]);
+  return n;
 }
 
 }  // namespace
@@ -78,14 +139,12 @@ int turn_worker_loop(void* argument) {
         if (n == 0) continue;
         moved += n;
         worker.receive(port->id(), frames.data(), n, now);
-        flush(loop, self);
+        flush(loop);
       }
     }
     moved += worker.poll(now);
-    flush(loop, self);
-    unsigned dropped = 0;
-    for (Port* port : loop.ports) moved += port->send_for_others(self, dropped);
-    if (dropped != 0) worker.counters().drop(DropReason::transmit_full, dropped);
+    flush(loop);
+    for (Port* port : loop.ports) moved += send_for_others(loop, *port);
     loop.quiescent->pass(self);
 
     if (moved != 0) {

@@ -5,6 +5,8 @@
 /// The loop reads the clock once a turn. It sleeps only when told to (`idle_sleep`): after a thousand turns
 /// without a packet, 50 µs a turn, for machines where lcores share CPUs.
 ///
+/// It counts what a device took (Counters::transmitted): only it knows what was refused.
+///
 /// Stopping: `stop_receiving` ends the reception, the loop goes on to empty the rings; `stop` ends it.
 ///
 /// Thread: turn_worker_loop() in the worker's lcore; the flags are set by the control core.
@@ -12,6 +14,7 @@
 
 #include <rte_rcu_qsbr.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -39,6 +42,10 @@ class QuiescentState {
 };
 
 struct WorkerLoop {
+  struct Tally {
+    uint64_t packets = 0, bytes = 0;
+  };
+
   dataplane::Worker* worker = nullptr;
   const Clock* clock = nullptr;
   QuiescentState* quiescent = nullptr;
@@ -48,6 +55,8 @@ struct WorkerLoop {
   std::atomic<bool> stop_receiving{false}, stop{false};
   /// Packets received and taken from rings; when it stands still, nothing is under way any more.
   std::atomic<uint64_t> moved{0};
+  /// The loop's own: Counters::sent by interface, when the outbox was emptied last.
+  std::array<Tally, dataplane::kMaxInterfaces> sent{};
 };
 
 /// For rte_eal_remote_launch(); the argument is a WorkerLoop.

@@ -14,14 +14,14 @@ void Pipeline::admit(Packet** unknown, unsigned count, Lane& lane) {
       drop(p, DropReason::no_subscriber);
       continue;
     }
-    const StatefulBinding::Newcomer n = binding.expect(t_, *rule, p.internal);
-    const WorkerId owner = t_.steering.worker_of(n.who);
+    const SubscriberKey who = rule->subscriber_of(p.carriage, p.internal);
+    const WorkerId owner = t_.steering.worker_of(who);
     if (owner != w_.self_) {
       hand_over(p, owner, Form::from_inside);
       continue;
     }
     unknown[ours] = &p;
-    newcomers[ours++] = n;
+    newcomers[ours++] = binding.expect(who, rule->prefix_length(p.carriage));
   }
   for (unsigned i = 0; i < ours; i++) binding.mappings().prefetch_new(i);
   for (unsigned i = 0; i < ours; i++) binding.warm_subscriber(newcomers[i]);
@@ -70,19 +70,22 @@ std::optional<SubscriberRule> Pipeline::rule_for(const Packet& p) const {
   return *rule;
 }
 
-WorkerId Pipeline::worker_for(const Packet& p, const SubscriberRule& rule) const {
-  return t_.steering.worker_of(p.carriage == Carriage::nat44
-                                   ? SubscriberKey::ipv4(p.internal.ipv4, rule.mask, rule.instance)
-                                   : SubscriberKey::ipv6(p.internal.ipv6, rule.mask, rule.instance));
+WorkerId Pipeline::owner_of(const ExternalKey& external) {
+  // A flood mostly stays in one pool.
+  if (usual_pool_ == nullptr || usual_pool_->index_of(external.address) >= usual_pool_->addresses()) {
+    usual_pool_ = t_.pool_of(external.address);
+    if (usual_pool_ == nullptr) return kNoWorker;
+  }
+  return usual_pool_->owner(external.address, external.port.value());
 }
 
 void Pipeline::miss_inbound(Packet& p) {
-  const Pool* pool = t_.pool_of(p.external.address);
-  if (pool == nullptr)
+  const WorkerId owner = owner_of(p.external);
+  if (owner == w_.self_) [[likely]]
+    return drop(p, DropReason::no_mapping);
+  if (owner == kNoWorker)
     return t_.is_own(p.external.address) ? punt(p, false) : drop(p, DropReason::not_for_us);
-  const WorkerId owner = pool->owner(p.external.address, p.external.port.value());
-  if (owner != w_.self_) return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
-  drop(p, DropReason::no_mapping);
+  hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
 }
 
 }  // namespace culvert::dataplane

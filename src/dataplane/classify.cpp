@@ -22,12 +22,6 @@ bool is_neighbour_discovery(const net::Ipv6Header& ip) {
 /// Compared as it lies in memory, which costs no byte swap.
 bool is(net::Be16 found, net::EtherType wanted) { return found == net::Be16(wanted); }
 
-uint64_t load_word(const uint8_t* at) {
-  uint64_t w;
-  std::memcpy(&w, at, sizeof w);
-  return w;
-}
-
 /// Whether an IP packet is itself for a group: only that may come in a group frame (RFC 1122 §3.3.6).
 bool is_group_packet(const Packet& p, net::Be16 ether_type) {
   if (is(ether_type, net::kEtherIpv4) && p.length >= sizeof(net::Ipv4Header))
@@ -38,12 +32,6 @@ bool is_group_packet(const Packet& p, net::Be16 ether_type) {
 }
 
 }  // namespace
-
-inline Pipeline::Source Pipeline::source_of(const net::Ipv6Header& ip, net::Ipv4Address ipv4,
-                                            Context context) {
-  const uint8_t* at = ip.source.bytes.data();
-  return {load_word(at), load_word(at + 8), ipv4, context};
-}
 
 const InterfaceView* Pipeline::interface_of(uint16_t port, uint16_t vlan) const {
   for (const InterfaceView& i : t_.interfaces)
@@ -115,6 +103,9 @@ void Pipeline::take_marked(rte_mbuf* m) {
     case Form::frame: {
       // The kernel's own: only its VLAN tag is still missing.
       const InterfaceView& i = t_.interfaces[mark.interface];
+      const unsigned header = sizeof(net::EthernetHeader);
+      if (p.length < header) return drop(p, DropReason::malformed_ethernet);
+      const unsigned packet = p.length - header;
       if (i.vlan != 0) {
         uint8_t* front = prepend(p, sizeof(net::VlanTag));
         if (front == nullptr) return drop(p, DropReason::no_buffer);
@@ -123,6 +114,7 @@ void Pipeline::take_marked(rte_mbuf* m) {
         std::memcpy(front + 12, tag, sizeof tag);
       }
       w_.counters_.injected.add();
+      sent_[mark.interface].add(packet);
       settle(p);
       w_.outbox_.push(mark.interface, m);
       return;
@@ -153,7 +145,7 @@ inline void Pipeline::from_inside_ipv4(Packet& p) {
   const net::Ipv4Address to = p.ip4->destination;
   if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) [[unlikely]]
     return punt(p, is_multicast(to));
-  to_lane<Carriage::nat44>(p, p.ip4->protocol, {0, 0, p.ip4->source, kNativeContext}, to);
+  to_lane<Carriage::nat44>(p, p.ip4->protocol, {{}, p.ip4->source, kNativeContext}, to);
 }
 
 inline void Pipeline::from_inside_ipv6(Packet& p) {
@@ -187,7 +179,7 @@ inline void Pipeline::open_softwire(Packet& p, Context context) {
   const bool congested = (p.ip6->traffic_class() & 3) == 3;
   if (congested && (p.ip4->tos & 3) == 0) [[unlikely]]
     return drop(p, DropReason::ecn_congestion);
-  to_lane<Carriage::ds_lite>(p, p.ip4->protocol, source_of(*p.ip6, p.ip4->source, context),
+  to_lane<Carriage::ds_lite>(p, p.ip4->protocol, {net::Ipv6Words(p.ip6->source), p.ip4->source, context},
                              p.ip4->destination);
 }
 
@@ -203,7 +195,7 @@ inline void Pipeline::open_nat64(Packet& p, Context context) {
     return drop(p, DropReason::martian);
   p.l4 = p.data + at;
   p.l4_length = static_cast<uint16_t>(p.length - at);
-  to_lane<Carriage::nat64>(p, next, source_of(*p.ip6, {}, context), remote);
+  to_lane<Carriage::nat64>(p, next, {net::Ipv6Words(p.ip6->source), {}, context}, remote);
 }
 
 template <Carriage kCarriage>
@@ -218,7 +210,7 @@ inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
     case Transport::refused:
       return drop(p, why);
     case Transport::icmp_error:
-      p.internal.set(source.first, source.second, InternalKey::tail(source.ipv4, {}, {}, source.context));
+      p.internal.set(source.ipv6, InternalKey::tail(source.ipv4, {}, {}, source.context));
       return icmp_error_from_inside(p);
     case Transport::flow:
       break;
@@ -229,9 +221,9 @@ inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
   }
   const MappingTable& table = w_.binding_.mappings();
   const uint64_t last = InternalKey::tail(source.ipv4, ports.ours, ports.protocol, source.context);
-  p.hash = net::hash(table.hash_key(), source.first, source.second, last);
+  p.hash = net::hash(table.hash_key(), source.ipv6.first, source.ipv6.second, last);
   table.outbound().prefetch(p.hash);
-  p.internal.set(source.first, source.second, last);
+  p.internal.set(source.ipv6, last);
   p.remote.port = ports.theirs;
   join(outbound_[static_cast<size_t>(kCarriage)]);
 }

@@ -33,9 +33,12 @@ inline constexpr size_t kMaxInterfaces = 2;  ///< one inside and one outside, or
 
 struct alignas(64) Counters {
   // Touched by every burst.
-  std::array<Flow, kCarriageCount> outbound;        ///< translated towards the Internet, by carriage
-  std::array<Flow, kCarriageCount> inbound;         ///< translated towards subscribers, by carriage
-  std::array<Flow, kMaxInterfaces> received, sent;  ///< by interface, IP packets before and after translation
+  std::array<Flow, kCarriageCount> outbound;  ///< translated towards the Internet, by carriage
+  std::array<Flow, kCarriageCount> inbound;   ///< translated towards subscribers, by carriage
+  std::array<Flow, kMaxInterfaces> received;  ///< by interface: packets that came in, before translation
+  std::array<Flow, kMaxInterfaces> sent;      ///< by interface: packets put into the outbox, the kernel's too
+  /// By interface: what the device took of these. Counted by who drives the worker.
+  std::array<Flow, kMaxInterfaces> transmitted;
   Counter bursts, polls;
   // Rarely touched.
   alignas(64) Counter hairpinned, punted, injected;

@@ -20,27 +20,31 @@ namespace culvert::dataplane {
 class Deadlines {
  public:
   explicit Deadlines(uint32_t records) : earliest_(records / kGroup + 1) {}
+  /// What a table of that many records takes for this.
+  static constexpr size_t bytes_for(uint32_t records) { return (records / kGroup + 1) * sizeof(ShortTime); }
 
   /// A record's timer ends then, and that may be earlier than before.
   void lower(uint32_t record, ShortTime end) {
     ShortTime& e = earliest_[record / kGroup];
     if (end.before(e)) e = end;
   }
-  void prefetch(uint32_t record) const { __builtin_prefetch(&earliest_[record / kGroup], 1); }
-
   /// Looks at the next records whose time has come, so that `elapsed` milliseconds after the last call as
   /// much of a round over the first `records` is done as keeps it under `round` milliseconds. `visit(record)`
   /// does what is due and returns when to look again: the end of the record's timer, or later(now) for none.
   /// `all`: visits every record on its way.
+  ///
+  /// Packets wait meanwhile, so one call does no more than some 100 µs of work, and says whether more is due:
+  /// then call again soon, with the time elapsed since.
   template <typename Visit>
-  void sweep(uint32_t records, uint64_t elapsed, uint64_t round, bool all, Millis now, Visit&& visit) {
+  bool sweep(uint32_t records, uint64_t elapsed, uint64_t round, bool all, Millis now, Visit&& visit) {
     const uint64_t groups = (uint64_t{records} + kGroup - 1) / kGroup;
-    uint64_t count = std::min(groups, (groups * std::min(elapsed, round) + round - 1) / round);
-    for (; count > 0; count--) {
+    due_ = std::min(groups, due_ + (groups * std::min(elapsed, round) + round - 1) / round);
+    for (unsigned work = 0; due_ > 0 && work < kMostWork; due_--, work++) {
       if (hand_ >= groups) hand_ = 0;
       const auto g = static_cast<uint32_t>(hand_++);
       if (!earliest_[g].passed(now) && !all) [[likely]]
         continue;
+      work += kVisitWork;
       ShortTime next = later(now);
       for (uint32_t r = g * kGroup; r < std::min(records, (g + 1) * kGroup); r++) {
         const ShortTime end = visit(r);
@@ -48,6 +52,7 @@ class Deadlines {
       }
       earliest_[g] = next;
     }
+    return due_ != 0;
   }
   /// Later than any timer that runs now.
   static ShortTime later(Millis now) { return ShortTime(now + uint64_t{kLongestTimerSeconds} * 1000); }
@@ -56,9 +61,13 @@ class Deadlines {
 
  private:
   static constexpr uint32_t kGroup = 16;
+  /// Of one call, in nanoseconds or so: one for a group passed over, a thousand for sixteen records, of which
+  /// many may end.
+  static constexpr unsigned kMostWork = 1u << 15, kVisitWork = 1000;
 
   HugeArray<ShortTime> earliest_;
-  uint64_t hand_ = 0;
+  uint64_t hand_ = 0;  ///< next group
+  uint64_t due_ = 0;   ///< groups still to be looked at
 };
 
 }  // namespace culvert::dataplane

@@ -13,16 +13,10 @@ constexpr size_t kHugePage = size_t{2} << 20;
 std::atomic<size_t> in_use{0};
 std::atomic<bool> populated{false};
 
-/// Small tables are not worth a huge page each.
-size_t rounded(size_t bytes) {
-  size_t page = bytes >= kHugePage ? kHugePage : 4096;
-  return (bytes + page - 1) & ~(page - 1);
-}
-
 }  // namespace
 
 void* take_pages(size_t bytes, PageKind* kind) {
-  bytes = rounded(bytes);
+  bytes = whole_pages(bytes);
   constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
   void* p = MAP_FAILED;
   PageKind got = PageKind::huge;
@@ -44,8 +38,8 @@ void* take_pages(size_t bytes, PageKind* kind) {
 }
 
 void give_pages(void* p, size_t bytes) {
-  munmap(p, rounded(bytes));
-  in_use -= rounded(bytes);
+  munmap(p, whole_pages(bytes));
+  in_use -= whole_pages(bytes);
 }
 
 void populate_pages(bool populate) { populated = populate; }

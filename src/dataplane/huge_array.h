@@ -12,6 +12,11 @@ namespace culvert::dataplane {
 /// How a mapping was got, for the start-up message.
 enum class PageKind : uint8_t { huge, transparent };
 
+/// What a request of `bytes` takes: whole pages, huge ones if it fills one.
+constexpr size_t whole_pages(size_t bytes) {
+  const size_t page = bytes >= size_t{2} << 20 ? size_t{2} << 20 : 4096;
+  return (bytes + page - 1) & ~(page - 1);
+}
 /// Takes `bytes` of zeroed memory, aligned to a page. Throws std::bad_alloc with errno kept when there is
 /// none.
 void* take_pages(size_t bytes, PageKind* kind = nullptr);

@@ -106,11 +106,9 @@ void Pipeline::icmp_error_from_outside(Packet& p) {
   MappingTable& table = w_.binding_.mappings();
   p.mapping = table.find(p.external);
   if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
-    const Pool* pool = t_.pool_of(p.external.address);
-    const WorkerId owner =
-        pool == nullptr ? w_.self_ : pool->owner(p.external.address, p.external.port.value());
-    if (owner != w_.self_) return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
-    return drop(p, DropReason::icmp_error_unmapped);
+    const WorkerId owner = owner_of(p.external);
+    if (owner == w_.self_ || owner == kNoWorker) return drop(p, DropReason::icmp_error_unmapped);
+    return hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
   }
   if (p.ip4->ttl <= 1) return drop(p, DropReason::ttl_expired);
   // RFC 5508 REQ-6: an error neither refreshes nor ends a mapping.
@@ -224,7 +222,7 @@ void Pipeline::icmp_error_from_inside(Packet& p) {
   if (p.mapping == kNoMapping || !w_.binding_.alive(t_, p.mapping, now_)) {
     const auto rule = rule_for(p);
     if (!rule) return drop(p, DropReason::no_subscriber);
-    const WorkerId owner = worker_for(p, *rule);
+    const WorkerId owner = t_.steering.worker_of(rule->subscriber_of(p.carriage, p.internal));
     if (owner != w_.self_) return hand_over(p, owner, Form::from_inside);
     return drop(p, DropReason::icmp_error_unmapped);
   }

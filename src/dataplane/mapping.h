@@ -20,6 +20,7 @@
 #include "dataplane/time.h"
 #include "net/address.h"
 #include "net/hash.h"
+#include "net/ipv6_words.h"
 
 namespace culvert::dataplane {
 
@@ -48,11 +49,9 @@ struct InternalKey {
     return ipv4.bits.raw() | uint64_t{port.raw()} << 32 | uint64_t{static_cast<uint8_t>(protocol)} << 48 |
            uint64_t{context} << 56;
   }
-  void set(uint64_t first, uint64_t second, uint64_t last) {
-    auto* at = reinterpret_cast<uint8_t*>(this);
-    std::memcpy(at, &first, 8);
-    std::memcpy(at + 8, &second, 8);
-    std::memcpy(at + 16, &last, 8);
+  void set(const net::Ipv6Words& address, uint64_t last) {
+    address.put(ipv6);
+    std::memcpy(reinterpret_cast<uint8_t*>(this) + 16, &last, 8);
   }
   Words words() const { return std::bit_cast<Words>(*this); }
   uint64_t hash(const net::HashKey& k) const {

@@ -27,9 +27,7 @@ class MappingTable {
   const net::HashKey& hash_key() const { return key_; }
   const TaggedIndex& outbound() const { return outbound_; }
   const TaggedIndex& inbound() const { return inbound_; }
-  void prefetch_record(MappingId id) const {
-    if (id < TaggedIndex::kElsewhere) __builtin_prefetch(&records_[id], 1);
-  }
+  void prefetch_record(MappingId id) const { __builtin_prefetch(&records_[id], 1); }
 
   MappingId find(const InternalKey& k, uint64_t hash) const {
     return outbound_.find(hash, [&](MappingId id) { return records_[id].internal == k; });
@@ -40,7 +38,6 @@ class MappingTable {
   /// The same when the candidate of the index is at hand: nearly always it is the one.
   template <typename Key>
   MappingId confirm(const Key& k, uint64_t hash, MappingId candidate) const {
-    if (candidate == kNoMapping) return kNoMapping;
     if (records_[candidate].matches(k)) [[likely]]
       return candidate;
     return find(k, hash);

@@ -34,6 +34,7 @@ void Pipeline::run() {
   if (outbound_[2].count != 0) outbound<Carriage::nat64>();
   if (inbound_.count != 0) inbound();
   if (hairpins_ != 0) hairpin();
+  hand_over_all();
   free_dropped();
   for (size_t i = 0; i < kMaxInterfaces; i++) {
     received_[i].add_to(w_.counters_.received[i]);
@@ -54,21 +55,30 @@ void Pipeline::hairpin() {
   if (inbound_.count != 0) inbound();
 }
 
-inline void Pipeline::find_candidates(const Lane& lane, const TaggedIndex& index) {
+template <typename Missed>
+inline void Pipeline::find_candidates(Lane& lane, const TaggedIndex& index, Missed&& missed) {
   const MappingTable& table = w_.binding_.mappings();
   std::array<Packet*, kBurst> elsewhere;
-  unsigned rest = 0;
+  unsigned known = 0, rest = 0;
+  const auto take = [&](Packet* p) {
+    if (p->mapping == kNoMapping) [[unlikely]]
+      return missed(p);
+    table.prefetch_record(p->mapping);
+    lane.member[known++] = p;
+  };
   for (unsigned i = 0; i < lane.count; i++) {
-    Packet& p = *lane.member[i];
-    p.mapping = index.candidate(p.hash);
-    table.prefetch_record(p.mapping);
-    elsewhere[rest] = &p;
-    rest += p.mapping == TaggedIndex::kElsewhere ? 1 : 0;
+    Packet* p = lane.member[i];
+    p->mapping = index.candidate(p->hash);
+    if (p->mapping == TaggedIndex::kElsewhere)
+      elsewhere[rest++] = p;
+    else
+      take(p);
   }
   for (unsigned i = 0; i < rest; i++) {
     elsewhere[i]->mapping = index.alternate_candidate(elsewhere[i]->hash);
-    table.prefetch_record(elsewhere[i]->mapping);
+    take(elsewhere[i]);
   }
+  lane.count = known;
 }
 
 template <Carriage kCarriage>
@@ -76,9 +86,9 @@ void Pipeline::outbound() {
   Lane& lane = outbound_[static_cast<size_t>(kCarriage)];
   StatefulBinding& binding = w_.binding_;
   MappingTable& table = binding.mappings();
-  find_candidates(lane, table.outbound());
   std::array<Packet*, kBurst> unknown;
   unsigned unknowns = 0, known = 0;
+  find_candidates(lane, table.outbound(), [&](Packet* p) { unknown[unknowns++] = p; });
   for (unsigned i = 0; i < lane.count; i++) {
     Packet* p = lane.member[i];
     p->mapping = table.confirm(p->internal, p->hash, p->mapping);
@@ -146,7 +156,7 @@ void Pipeline::inbound() {
   Lane& lane = inbound_;
   StatefulBinding& binding = w_.binding_;
   MappingTable& table = binding.mappings();
-  find_candidates(lane, table.inbound());
+  find_candidates(lane, table.inbound(), [this](Packet* p) { miss_inbound(*p); });
   unsigned known = 0;
   for (unsigned i = 0; i < lane.count; i++) {
     Packet* p = lane.member[i];

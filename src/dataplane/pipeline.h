@@ -23,11 +23,11 @@ class Pipeline {
  public:
   Pipeline(Worker& worker, const Tables& tables, Millis now) : w_(worker), t_(tables), now_(now) {}
 
-  /// Takes Ethernet frames from a port, at most kBurst since the last run().
+  /// Takes Ethernet frames from a port. All packets taken before run() are kBurst at most.
   void take_frames(rte_mbuf** frames, unsigned count, uint16_t port);
-  /// An mbuf from a ring, with its Mark; at most kBurst since the last run().
+  /// An mbuf from a ring, with its Mark.
   void take_marked(rte_mbuf* m);
-  /// Runs the lanes.
+  /// Runs the lanes, once.
   void run();
 
  private:
@@ -72,13 +72,12 @@ class Pipeline {
   void open_softwire(Packet& p, Context context);
   void open_nat64(Packet& p, Context context);
   void from_outside(Packet& p);
-  /// The internal key but for its transport part; the IPv6 address as two words as they lie in memory.
+  /// The internal key but for its transport part.
   struct Source {
-    uint64_t first, second;
+    net::Ipv6Words ipv6;
     net::Ipv4Address ipv4;
     Context context;
   };
-  static Source source_of(const net::Ipv6Header& ip, net::Ipv4Address ipv4, Context context);
   /// Parses the transport part and puts the packet into its lane.
   template <Carriage kCarriage>
   void to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote);
@@ -90,8 +89,10 @@ class Pipeline {
   void join(Lane& lane) { lane.member[lane.count++] = &packets_[taken_++]; }
 
   // pipeline.cpp: the stages.
-  /// Stage 2: finds each packet's candidate and prefetches its record.
-  void find_candidates(const Lane& lane, const TaggedIndex& index);
+  /// Stage 2: finds each packet's candidate and prefetches its record. Packets that have none leave the lane
+  /// for `missed(packet)`. Those of one mapping stay in order.
+  template <typename Missed>
+  void find_candidates(Lane& lane, const TaggedIndex& index, Missed&& missed);
   template <Carriage kCarriage>
   void outbound();
   void inbound();
@@ -112,6 +113,8 @@ class Pipeline {
   MappingId make_mapping(Packet& p, const StatefulBinding::Newcomer& newcomer);
   /// From outside: another worker's address, or nobody's port.
   void miss_inbound(Packet& p);
+  /// Whose an external endpoint is; kNoWorker when it is in no pool.
+  WorkerId owner_of(const ExternalKey& external);
 
   // icmp_errors.cpp: errors about translated packets (RFC 5508 §4, RFC 7915 §4.2/5.2).
   void icmp_error_from_inside(Packet& p);
@@ -143,7 +146,9 @@ class Pipeline {
   void find_exit(Exit& exit, uint8_t interface, bool ipv6) const;
   /// Gives a packet for the box itself to the kernel. `link_local`: it concerns the link only, like ND.
   void punt(Packet& p, bool link_local);
+  /// Gives a packet to another worker; it leaves with the others of its burst.
   void hand_over(Packet& p, WorkerId to, Form form);
+  void hand_over_all();
   void drop(rte_mbuf* m, DropReason reason) {
     w_.counters_.drop(reason);
     unfence(m);
@@ -154,14 +159,13 @@ class Pipeline {
   void free_dropped();
   /// What subscriber-match says of the source; nullopt: no subscriber.
   std::optional<SubscriberRule> rule_for(const Packet& p) const;
-  /// Whose the subscriber is, by the steering.
-  WorkerId worker_for(const Packet& p, const SubscriberRule& rule) const;
 
   Worker& w_;
   const Tables& t_;
   const Millis now_;
   const InterfaceView* usual_ = nullptr;  ///< an interface of the port whose frames are taken
-  unsigned taken_ = 0, hairpins_ = 0, drops_ = 0;
+  const Pool* usual_pool_ = nullptr;      ///< whose owner was asked for last
+  unsigned taken_ = 0, hairpins_ = 0, leavers_ = 0, drops_ = 0;
   std::array<Lane, kCarriageCount> outbound_;
   Lane inbound_;
   std::array<Exit, 2 * kMaxInterfaces> exits_;  ///< 2 × interface + (IPv6 ? 1 : 0)
@@ -170,6 +174,8 @@ class Pipeline {
     std::array<Packet, kBurst> packets_;
   };
   std::array<rte_mbuf*, kBurst> hairpin_;  ///< translated outbound, addressed to one of our pools
+  std::array<rte_mbuf*, kBurst> leaving_;  ///< for other workers
+  std::array<WorkerId, kBurst> leaving_to_;
   std::array<rte_mbuf*, kBurst> dropped_;  ///< to be freed together
 };
 
@@ -180,15 +186,13 @@ inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
   if (size == 0 || room < size) [[unlikely]]
     return drop(p, size == 0 ? exit.fault : DropReason::no_buffer);
   sent.add(p.length);
-  unfence(m);
-  uint8_t* frame = p.data - size;
-  std::memcpy(frame, exit.header.data(), sizeof(net::EthernetHeader));
+  p.data -= size;
+  p.length = static_cast<uint16_t>(p.length + size);
+  settle(p);
+  std::memcpy(p.data, exit.header.data(), sizeof(net::EthernetHeader));
   if (size != sizeof(net::EthernetHeader))
-    std::memcpy(frame + sizeof(net::EthernetHeader), &exit.header[sizeof(net::EthernetHeader)],
+    std::memcpy(p.data + sizeof(net::EthernetHeader), &exit.header[sizeof(net::EthernetHeader)],
                 sizeof(net::VlanTag));
-  m->data_off = static_cast<uint16_t>(room - size);
-  m->data_len = static_cast<uint16_t>(p.length + size);
-  m->pkt_len = p.length + size;
   w_.outbox_.push(exit.interface, m);
 }
 

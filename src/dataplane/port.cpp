@@ -304,24 +304,16 @@ std::vector<std::pair<std::string, uint64_t>> Port::xstats() const {
 
 unsigned Port::send(unsigned worker, rte_mbuf** frames, unsigned count) {
   std::for_each_n(frames, count, unfence);  // drivers read and free them as they like
-  if (worker < tx_queues_) {
+  if (transmits(worker)) {
     return rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames, static_cast<uint16_t>(count));
   }
   return rte_ring_mp_enqueue_burst(for_others_[worker % tx_queues_], reinterpret_cast<void**>(frames), count,
                                    nullptr);
 }
 
-unsigned Port::send_for_others(unsigned worker, unsigned& dropped) {
+unsigned Port::take_from_others(unsigned worker, rte_mbuf** frames, unsigned most) {
   if (worker >= for_others_.size()) return 0;
-  std::array<rte_mbuf*, kBurst> frames;
-  const unsigned n = rte_ring_sc_dequeue_burst(for_others_[worker], reinterpret_cast<void**>(frames.data()),
-                                               kBurst, nullptr);
-  const unsigned sent =
-      n == 0 ? 0
-             : rte_eth_tx_burst(id_, static_cast<uint16_t>(worker), frames.data(), static_cast<uint16_t>(n));
-  for (unsigned i = sent; i < n; ++i) free_packet(frames[i]);
-  dropped += n - sent;
-  return n;
+  return rte_ring_sc_dequeue_burst(for_others_[worker], reinterpret_cast<void**>(frames), most, nullptr);
 }
 
 }  // namespace culvert::dataplane

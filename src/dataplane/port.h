@@ -76,12 +76,13 @@ class Port {
   unsigned receive(unsigned worker, rte_mbuf** frames, unsigned most) {
     return rte_eth_rx_burst(id_, static_cast<uint16_t>(worker), frames, static_cast<uint16_t>(most));
   }
+  /// Whether what the worker sends goes to the device, not by the ring of another worker's queue.
+  bool transmits(unsigned worker) const { return worker < tx_queues_; }
   /// Sends frames; returns how many were taken (by the device or by the ring to the queue's owner). The rest
   /// stays the caller's.
   unsigned send(unsigned worker, rte_mbuf** frames, unsigned count);
-  /// Sends what workers without a queue put into the ring of `worker`'s queue. Returns how many were taken
-  /// off it, and adds those the device did not take to `dropped`.
-  unsigned send_for_others(unsigned worker, unsigned& dropped);
+  /// Takes up to `most` of the frames that workers without a queue want to be sent by `worker`'s.
+  unsigned take_from_others(unsigned worker, rte_mbuf** frames, unsigned most);
 
  private:
   Port(std::string device, const PortSides& sides, unsigned workers)

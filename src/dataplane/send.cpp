@@ -54,12 +54,44 @@ void Pipeline::hand_over(Packet& p, WorkerId to, Form form) {
   mark.handed_over = true;
   mark.put(p.m);
   settle(p);
-  if (rte_ring_enqueue(w_.fabric_.to_worker[to], p.m) != 0) return drop(p, DropReason::handoff_full);
-  w_.counters_.handed_over.add();
+  leaving_[leavers_] = p.m;
+  leaving_to_[leavers_++] = to;
 }
 
+/// One turn at a ring for all packets of the burst that go there: many workers write to it.
+void Pipeline::hand_over_all() {
+  while (leavers_ != 0) {
+    const WorkerId to = leaving_to_[0];
+    std::array<void*, kBurst> there;
+    unsigned count = 0, rest = 0;
+    for (unsigned i = 0; i < leavers_; i++) {
+      if (leaving_to_[i] == to) {
+        there[count++] = leaving_[i];
+      } else {
+        leaving_[rest] = leaving_[i];
+        leaving_to_[rest++] = leaving_to_[i];
+      }
+    }
+    leavers_ = rest;
+    const unsigned taken = rte_ring_enqueue_burst(w_.fabric_.to_worker[to], there.data(), count, nullptr);
+    w_.counters_.handed_over.add(taken);
+    for (unsigned i = taken; i < count; i++) drop(static_cast<rte_mbuf*>(there[i]), DropReason::handoff_full);
+  }
+}
+
+/// Nearly all are whole buffers of our own pool, which go back as they are: rte_pktmbuf_free_bulk() would
+/// look at the second cache line of each.
 void Pipeline::free_dropped() {
-  if (drops_ != 0) rte_pktmbuf_free_bulk(dropped_.data(), drops_);
+  rte_mempool* pool = w_.fabric_.buffers;
+  unsigned whole = 0;
+  for (unsigned i = 0; i < drops_; i++) {
+    rte_mbuf* m = dropped_[i];
+    if (m->pool == pool && m->nb_segs == 1 && RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1) [[likely]]
+      dropped_[whole++] = m;
+    else
+      rte_pktmbuf_free(m);
+  }
+  if (whole != 0) rte_mempool_put_bulk(pool, reinterpret_cast<void**>(dropped_.data()), whole);
   drops_ = 0;
 }
 

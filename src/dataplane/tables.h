@@ -106,6 +106,16 @@ struct InstanceView {
 struct SubscriberRule {
   uint8_t instance;  ///< slot
   uint8_t mask;      ///< subscriber-mask, IPv4 0–32
+
+  /// Who the subscriber with this internal endpoint is.
+  SubscriberKey subscriber_of(Carriage carriage, const InternalKey& key) const {
+    return carriage == Carriage::nat44 ? SubscriberKey::ipv4(key.ipv4, mask, instance)
+                                       : SubscriberKey::ipv6(key.ipv6, mask, instance);
+  }
+  /// Of his key: an IPv4 mask counts from 96.
+  uint8_t prefix_length(Carriage carriage) const {
+    return static_cast<uint8_t>(carriage == Carriage::nat44 ? mask + 96 : mask);
+  }
 };
 
 /// A static mapping with its numbers resolved.

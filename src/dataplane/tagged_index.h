@@ -15,7 +15,8 @@
 #include <bit>
 #include <cstdint>
 
-#if defined(__SSE2__)
+#if defined(__SSE2__) && !defined(CULVERT_SCALAR)
+#define CULVERT_TAGS_SSE2 1
 #include <immintrin.h>
 #endif
 
@@ -30,8 +31,9 @@ class TaggedIndex {
   static constexpr unsigned kWays = 10;
 
   /// Room for `capacity` entries at 85 % load, where displacing a neighbour or two makes room.
-  explicit TaggedIndex(size_t capacity)
-      : buckets_(capacity * 100 / (85 * kWays) + 2), count_(buckets_.size()) {}
+  explicit TaggedIndex(size_t capacity) : buckets_(buckets_for(capacity)), count_(buckets_.size()) {}
+  /// What an index of this capacity takes, in bytes.
+  static constexpr size_t bytes_for(size_t capacity) { return buckets_for(capacity) * sizeof(Bucket); }
 
   void prefetch(uint64_t hash) const { __builtin_prefetch(&buckets_[primary(hash)]); }
 
@@ -78,7 +80,13 @@ class TaggedIndex {
 
   size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
 
-  /// The tags equal to `tag`, a bit each; the scalar twin is what other CPUs run and what the test compares
+  /// How tags are compared. CULVERT_SCALAR makes the twin of the packet path that test/paths compares with.
+#ifdef CULVERT_TAGS_SSE2
+  static constexpr bool kVector = true;
+#else
+  static constexpr bool kVector = false;
+#endif
+  /// The tags equal to `tag`, a bit each; the scalar twin is what other CPUs run and what the tests compare
   /// with.
   static uint32_t matches_scalar(const uint16_t* tags, uint16_t tag) {
     uint32_t hits = 0;
@@ -96,8 +104,10 @@ class TaggedIndex {
   };
   static_assert(sizeof(Bucket) == 64);
 
+  static constexpr size_t buckets_for(size_t capacity) { return capacity * 100 / (85 * kWays) + 2; }
+
   static uint32_t matches(const Bucket& b, uint16_t tag) {
-#if defined(__SSE2__)
+#ifdef CULVERT_TAGS_SSE2
     const auto* p = reinterpret_cast<const __m128i*>(&b);
     __m128i wanted = _mm_set1_epi16(static_cast<short>(tag));
     __m128i low = _mm_cmpeq_epi16(_mm_load_si128(p), wanted);

@@ -69,6 +69,13 @@ unsigned Worker::poll(Millis now) {
   const unsigned count = rte_ring_dequeue_burst(fabric_.to_worker[self_], packets, kBurst, nullptr);
   if (count != 0) {
     Pipeline pipeline(*this, tables, now);
+    // Another core wrote them last: without this every packet would wait for its lines by itself.
+    for (unsigned i = 0; i < count; i++) __builtin_prefetch(packets[i]);
+    for (unsigned i = 0; i < count; i++) {
+      const uint8_t* data = bytes_of(static_cast<rte_mbuf*>(packets[i]));
+      __builtin_prefetch(data, 1);
+      __builtin_prefetch(data + 40, 1);
+    }
     for (unsigned i = 0; i < count; i++) {
       auto* m = static_cast<rte_mbuf*>(packets[i]);
       if (Mark::of(m).handed_over) counters_.handover_received.add();
@@ -82,8 +89,7 @@ unsigned Worker::poll(Millis now) {
     (*owned)(*this, tables, now);
     pending_.fetch_sub(1, std::memory_order_release);
   }
-  binding_.sweep(tables, now);
-  return count;
+  return count + (binding_.sweep(tables, now) ? 1 : 0);
 }
 
 void Worker::post(Task task) {

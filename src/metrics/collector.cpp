@@ -68,8 +68,8 @@ void add_traffic(Families& out, const Counters& c, std::string_view worker, cons
     const std::string_view name = sample.interfaces[i].name;
     out.add(Metric::receive_packets, c.received[i].packets, {worker, name});
     out.add(Metric::receive_bytes, c.received[i].bytes, {worker, name});
-    out.add(Metric::transmit_packets, c.sent[i].packets, {worker, name});
-    out.add(Metric::transmit_bytes, c.sent[i].bytes, {worker, name});
+    out.add(Metric::transmit_packets, c.transmitted[i].packets, {worker, name});
+    out.add(Metric::transmit_bytes, c.transmitted[i].bytes, {worker, name});
   }
 }
 

@@ -31,9 +31,9 @@ enum class Type : uint8_t { counter, gauge };
   X(receive_bytes, counter, "culvert_interface_receive_bytes_total", "worker,interface",                    \
     "Bytes of IP packets that came in on an interface.")                                                    \
   X(transmit_packets, counter, "culvert_interface_transmit_packets_total", "worker,interface",              \
-    "IP packets sent out of an interface.")                                                                 \
+    "Packets that an interface's device took, the kernel's too.")                                           \
   X(transmit_bytes, counter, "culvert_interface_transmit_bytes_total", "worker,interface",                  \
-    "Bytes of IP packets sent out of an interface.")                                                        \
+    "Bytes of the packets that an interface's device took.")                                                \
   X(receive_errors, counter, "culvert_interface_receive_errors_total", "interface",                         \
     "Frames that the device received broken.")                                                              \
   X(receive_missed, counter, "culvert_interface_receive_missed_total", "interface",                         \

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "net/address.h"
+#include "net/ipv6_words.h"
 
 namespace culvert::net {
 
@@ -33,12 +33,11 @@ class Sum {
     words_ += a.bits.raw();
     return *this;
   }
-  Sum& add(const Ipv6Address& a) {
-    uint32_t w[4];
-    std::memcpy(w, a.bytes.data(), 16);
-    words_ += uint64_t{w[0]} + w[1] + w[2] + w[3];
+  Sum& add(const Ipv6Words& w) {
+    words_ += (w.first & 0xffffffff) + (w.first >> 32) + (w.second & 0xffffffff) + (w.second >> 32);
     return *this;
   }
+  Sum& add(const Ipv6Address& a) { return add(Ipv6Words(a)); }
   /// Adds the complement: what is taken away of a ones'-complement sum.
   constexpr Sum& subtract(uint16_t raw) { return add(static_cast<uint16_t>(~raw)); }
   constexpr Sum& subtract(Be16 w) { return subtract(w.raw()); }

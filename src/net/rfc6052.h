@@ -2,9 +2,10 @@
 /// octet and always zero; the IPv4 address flows around it.
 #pragma once
 
+#include <bit>
 #include <cstring>
 
-#include "net/address.h"
+#include "net/ipv6_words.h"
 
 namespace culvert::net {
 
@@ -20,10 +21,6 @@ inline constexpr Ipv6Prefix kWellKnownPrefix{{{0x00, 0x64, 0xff, 0x9b}}, 96};
 /// but must be zero, and the suffix is zero (RFC 6052 §2.2).
 inline Ipv6Address embed(const Ipv6Address& prefix, unsigned length, Ipv4Address v4) {
   Ipv6Address a = prefix;
-  if (length == 96) [[likely]] {
-    std::memcpy(&a.bytes[12], &v4, 4);
-    return a;
-  }
   uint8_t b[4];
   std::memcpy(b, &v4, 4);
   unsigned at = length / 8;
@@ -32,6 +29,16 @@ inline Ipv6Address embed(const Ipv6Address& prefix, unsigned length, Ipv4Address
     a.bytes[at++] = byte;
   }
   return a;
+}
+
+/// The same as words, for the packet path.
+inline Ipv6Words embed_words(const Ipv6Address& prefix, unsigned length, Ipv4Address v4) {
+  if (length != 96) [[unlikely]]
+    return Ipv6Words(embed(prefix, length, v4));
+  static_assert(std::endian::native == std::endian::little);
+  Ipv6Words w(prefix);
+  w.second |= uint64_t{v4.bits.raw()} << 32;
+  return w;
 }
 
 /// The IPv4 address embedded in an address of that prefix length. The suffix is ignored (RFC 6052 §2.2).

@@ -30,18 +30,8 @@ import types
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROFILES = ROOT / "bench" / "pktgen"
 CARRIAGES = ("nat44", "ds-lite", "nat64")
-sys.path.insert(0, str(PROFILES))
-
-
-class Checks:
-    passed = failed = 0
-
-    def check(self, name, good, said=""):
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"   FAILED: {name}\n      {said}", flush=True)
+sys.path[:0] = [str(PROFILES), str(ROOT / "test")]
+from checks import Checks  # noqa: E402
 
 
 def run(*arguments, timeout=60, **options):
@@ -391,7 +381,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that programs and files go away
         signal.signal(number, lambda n, _frame: sys.exit(128 + n))
     logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # frames have no addresses of this machine
-    checks = Checks()
+    checks = Checks(quiet=True)
     with tempfile.TemporaryDirectory(prefix="culvert-bench-") as name:
         folder = pathlib.Path(name)
         for title, stage in (("profiles' configurations", lambda: configurations(checks, build)),
@@ -405,8 +395,7 @@ def main():
             began = time.monotonic()
             stage()
             print(f"   {title}: {time.monotonic() - began:.1f} s", flush=True)
-    print(f"passed={checks.passed} failed={checks.failed}")
-    return 0 if checks.failed == 0 else 1
+    return checks.finish()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Start and stop: SIGTERM under traffic, restarts, and what a wrong file or place does."""
 
+import os
 import signal
 import time
 
@@ -104,6 +105,32 @@ def test_device_that_does_not_exist_is_named(net):
         net.daemon.write_config(net.text(change))
         result = net.lab.run("appliance", [net.daemon.daemon(), "--config", net.daemon.config], check=False)
         assert result.returncode not in (0, 2) and "nowhere0" in result.stdout + result.stderr, result
+    finally:
+        net.start()
+
+
+def test_capacities_beyond_the_memory_are_an_error_at_once(net):
+    """It says what takes how much, what is missing and what to do, and takes nothing before."""
+    def change(config):
+        config["capacity"] = {"subscribers": 1 << 24, "mappings": 1 << 28, "sessions": 1 << 28, "packet-buffers": 1 << 24}
+        config["hold-down-max"] = 1 << 28
+        for interface in config["interfaces"]:
+            interface["mtu"] = 9600  # buffers are as large as packets: 192 GiB in all
+    if os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > 190 << 30:
+        return  # no capacity is too much for this machine
+    net.stop()
+    try:
+        net.daemon.write_config(net.text(change))
+        began = time.monotonic()
+        result = net.lab.run("appliance", [net.daemon.daemon(), "--config", net.daemon.config], check=False)
+        seconds = time.monotonic() - began
+        said = result.stdout + result.stderr
+        assert (result.returncode, seconds < 2) == (1, True), (result.returncode, seconds, said)
+        for words in ("not enough memory", "more are needed than there are", "mappings: 268435456 of ", "MemAvailable",
+                      "lower capacity: packet-buffers", "packets lie in"):
+            assert (words in said) == (words != "packets lie in"), (words, said)
+        for checked in check(net, net.text(change)):  # only a warning: the file may be for another machine
+            assert checked.returncode == 0 and "would not start on this machine" in checked.stderr, checked
     finally:
         net.start()
 

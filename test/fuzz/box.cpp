@@ -40,14 +40,14 @@ instances:
     filtering-type: edf
 )";
 
-const config::Config& configuration() {
-  static const config::Config parsed = [] {
+const config::Config& parsed() {
+  static const config::Config config = [] {
     auto loaded = config::load_text(kConfig, "box.yaml");
     if (const auto* problems = std::get_if<config::Problems>(&loaded))
       throw std::runtime_error(problems->front().text());
     return std::get<config::Config>(loaded);
   }();
-  return parsed;
+  return config;
 }
 
 net::MacAddress mac(uint8_t last) { return {{0x02, 0xc0, 0, 0, 0, last}}; }
@@ -76,11 +76,17 @@ rte_mempool* Box::buffers() {
 
 unsigned Box::missing_buffers() { return kBuffers - rte_mempool_avail_count(buffers()); }
 
-Box::Box(unsigned workers) {
-  config::Config config = configuration();
+config::Config Box::configuration(unsigned workers) {
+  config::Config config = parsed();
   config.workers = static_cast<uint16_t>(workers);
+  return config;
+}
+
+Box::Box(unsigned workers) : Box(configuration(workers), 1) {}
+
+Box::Box(const config::Config& config, uint64_t seed) {
   control::Engine::Options options;
-  options.seed = 1;
+  options.seed = seed;
   options.buffers = buffers();
   options.ring_files = false;
   options.event_ring_size = 1024;
@@ -93,16 +99,20 @@ Box::Box(unsigned workers) {
 
 Box::~Box() = default;
 
-bool Box::receive(Side side, unsigned worker, std::span<const uint8_t> frame) {
-  rte_mbuf* m = rte_pktmbuf_alloc(buffers());
-  if (m == nullptr) return false;
-  auto* bytes = reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())));
-  if (bytes == nullptr) {
-    rte_pktmbuf_free(m);
-    return false;
+bool Box::receive(Side side, unsigned worker, std::span<const std::span<const uint8_t>> frames) {
+  rte_mbuf* burst[dataplane::kBurst];
+  const auto count = static_cast<unsigned>(frames.size());
+  if (count > dataplane::kBurst || rte_pktmbuf_alloc_bulk(buffers(), burst, count) != 0) return false;
+  for (unsigned i = 0; i < count; i++) {
+    auto* bytes =
+        reinterpret_cast<uint8_t*>(rte_pktmbuf_append(burst[i], static_cast<uint16_t>(frames[i].size())));
+    if (bytes == nullptr) {
+      rte_pktmbuf_free_bulk(burst, count);
+      return false;
+    }
+    std::copy(frames[i].begin(), frames[i].end(), bytes);
   }
-  std::copy(frame.begin(), frame.end(), bytes);
-  engine_->worker(worker % engine_->workers()).receive(side == Side::inside ? 0 : 1, &m, 1, now_);
+  engine_->worker(worker % engine_->workers()).receive(side == Side::inside ? 0 : 1, burst, count, now_);
   return true;
 }
 

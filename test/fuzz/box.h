@@ -30,10 +30,18 @@ class Box {
   static constexpr Millis kStart = 1'700'000'000'000;
 
   explicit Box(unsigned workers = 2);
+  /// Another configuration; `seed`: of the engine's random choices.
+  Box(const config::Config& config, uint64_t seed);
   ~Box();
+  /// What a box is made of when nothing else is said.
+  static config::Config configuration(unsigned workers = 2);
 
   /// A frame arrives at one worker's queue. False when there is no buffer for it.
-  bool receive(Side side, unsigned worker, std::span<const uint8_t> frame);
+  bool receive(Side side, unsigned worker, std::span<const uint8_t> frame) {
+    return receive(side, worker, std::span(&frame, 1));
+  }
+  /// Up to dataplane::kBurst frames arrive together; all of them or none.
+  bool receive(Side side, unsigned worker, std::span<const std::span<const uint8_t>> frames);
   /// Turns all workers until nothing is under way; what leaves is kept in sent().
   void settle();
   /// Lets the clock run.

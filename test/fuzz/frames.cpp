@@ -131,10 +131,10 @@ Bytes tcp(uint16_t source, uint16_t destination, uint8_t flags, size_t payload) 
 }
 
 Bytes echo(uint8_t type, uint16_t id, size_t payload) {
-  Bytes b(8 + payload, 0x61);
-  std::fill(b.begin(), b.begin() + 8, uint8_t{0});
+  Bytes b(8, 0);
   b[0] = type;
   put16(b, 4, id);
+  append(b, Bytes(payload, 0x61));
   return b;
 }
 

@@ -25,6 +25,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from checks import Checks  # noqa: E402
+
 FLOWS = 10
 SERVER = bytes([198, 51, 100, 7])
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
@@ -184,18 +187,6 @@ class Blocks:
                     self.wrong.append(f"released, but not his: {line.strip()}")
 
 
-class Checks:
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, what, good, detail=""):
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-        print(f"   {'ok  ' if good else 'FAIL'} {what}{'' if good else ': ' + str(detail)}", flush=True)
-
-
 def judge(checks, name, subscribers, folder, stats):
     flows = subscribers * FLOWS
     seen, owners, address_of, blocks_used = bytearray(flows), {}, {}, {}
@@ -268,8 +259,7 @@ def main():
             print(f"   kept in {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"passed={checks.passed} failed={checks.failed}")
-    sys.exit(checks.failed != 0)
+    sys.exit(checks.finish())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ class BlockAllocator {
   /// Takes up everything the owner table gives this worker.
   BlockAllocator(Pool& pool, WorkerId self);
 
+  /// What that takes, in bytes, with `sets` blocks an address.
+  static size_t bytes_for(uint32_t addresses, uint32_t sets) {
+    return addresses * sizeof(Address) + (sets + 1) * sizeof(uint32_t);
+  }
+
   Pool& pool() { return pool_; }
   const Pool& pool() const { return pool_; }
   /// Any thread may ask.

@@ -9,6 +9,8 @@ namespace {
 
 /// Blocks of one pool given back in one sweep, at most.
 constexpr unsigned kReleasesAtOnce = 64;
+/// Ports and blocks that leave hold-down in one sweep, at most.
+constexpr unsigned kEndsOfHoldAtOnce = 512;
 
 }  // namespace
 
@@ -271,12 +273,15 @@ void PortBlocks::unlink_idle(Pool& pool, BlockIndex b) {
   block.idle = false;
 }
 
-void PortBlocks::sweep(const Tables& tables, Millis now) {
+bool PortBlocks::sweep(const Tables& tables, Millis now) {
   // A hold-down-timeout that was shortened by a reload holds for what waits already, too.
   const auto longest = static_cast<int32_t>(tables.hold_ms);
-  while (!held_.empty() && (held_.oldest().until.passed(now) || held_.oldest().until.from(now) > longest))
-    release_held(tables, held_.pop());
+  const auto due = [&] {
+    return !held_.empty() && (held_.oldest().until.passed(now) || held_.oldest().until.from(now) > longest);
+  };
+  for (unsigned n = 0; n < kEndsOfHoldAtOnce && due(); n++) release_held(tables, held_.pop());
   sweep_idle(tables, now);
+  return due();
 }
 
 void PortBlocks::sweep_idle(const Tables& tables, Millis now) {

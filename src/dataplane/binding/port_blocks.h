@@ -47,8 +47,9 @@ class PortBlocks {
   void release(const Tables& tables, BlockPort port, PortSpace space, bool hold, Millis now);
   /// Takes a block without mappings back. False when the log ring is full: he keeps it, to be tried again.
   bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
-  /// Hands back what has rested long enough, and idle blocks whose time is over.
-  void sweep(const Tables& tables, Millis now);
+  /// Hands back what has rested long enough, and idle blocks whose time is over: some of it, and returns
+  /// whether ports were left.
+  bool sweep(const Tables& tables, Millis now);
 
   /// Puts ports first to last of `external` on record as given to, or taken from, this subscriber.
   /// `protocol`: of a single explicit port, else 0. False when the log ring is full.

@@ -14,6 +14,12 @@ net::HashKey derived(const net::HashKey& key, uint64_t salt) {
   return k;
 }
 
+ExternalKey endpoint(const Tables& tables, BlockPort port, Protocol protocol) {
+  const Pool& pool = *tables.pools[port.pool];
+  return {pool.address_of(port.block),
+          net::Be16(static_cast<uint16_t>(pool.first_port(port.block) + port.offset)), protocol};
+}
+
 /// What the transport checksum and the IPv4 header's change by, outbound (see Mapping).
 void set_deltas(Mapping& m, Carriage carriage) {
   net::Sum transport;
@@ -43,13 +49,10 @@ StatefulBinding::StatefulBinding(const BindingSetup& setup, Counters& counters)
       mapping_deadlines_(setup.mappings),
       session_deadlines_(setup.sessions) {}
 
-StatefulBinding::Newcomer StatefulBinding::expect(const Tables& tables, const SubscriberRule& rule,
-                                                  const InternalKey& key) {
-  const bool ipv4 = tables.instances[rule.instance].carriage == Carriage::nat44;
+StatefulBinding::Newcomer StatefulBinding::expect(const SubscriberKey& who, uint8_t mask) {
   Newcomer n;
-  n.who = ipv4 ? SubscriberKey::ipv4(key.ipv4, rule.mask, rule.instance)
-               : SubscriberKey::ipv6(key.ipv6, rule.mask, rule.instance);
-  n.mask = static_cast<uint8_t>(ipv4 ? rule.mask + 96 : rule.mask);
+  n.who = who;
+  n.mask = mask;
   n.hash = n.who.hash(subscribers_.hash_key());
   n.luck = blocks_.draw_luck();
   subscribers_.index().prefetch(n.hash);
@@ -77,11 +80,7 @@ void StatefulBinding::warm_port(const Tables& tables, const Newcomer& n, const I
   if (n.likely == kNoSubscriber) return;
   const auto port = PortBlocks::find_free(tables, subscribers_[n.likely], key, n.luck);
   if (!port) return;
-  const Pool& pool = *tables.pools[port->pool];
-  const ExternalKey external{pool.address_of(port->block),
-                             net::Be16(static_cast<uint16_t>(pool.first_port(port->block) + port->offset)),
-                             key.protocol};
-  mappings_.inbound().prefetch(external.hash(mappings_.hash_key()));
+  mappings_.inbound().prefetch(endpoint(tables, *port, key.protocol).hash(mappings_.hash_key()));
 }
 
 StatefulBinding::Outcome StatefulBinding::create(const Tables& tables, const Newcomer& n,
@@ -126,11 +125,7 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
   auto chosen = blocks_.choose(tables, id, key, luck, now);
   if (const auto* why = std::get_if<DropReason>(&chosen)) return *why;
   const BlockPort port = std::get<BlockPort>(chosen);
-  const Pool& pool = *tables.pools[port.pool];
-  ExternalKey external{pool.address_of(port.block),
-                       net::Be16(static_cast<uint16_t>(pool.first_port(port.block) + port.offset)),
-                       key.protocol};
-  MappingId mapping = add_record(key, external, id, now);
+  MappingId mapping = add_record(key, endpoint(tables, port, key.protocol), id, now);
   if (mapping == kNoMapping) return DropReason::mapping_table_full;
 
   blocks_.use(tables, port, port_space(key.protocol));
@@ -196,19 +191,20 @@ void StatefulBinding::end_mapping(const Tables& tables, MappingId id, bool hold,
   blocks_.forget_if_unused(who);
 }
 
-void StatefulBinding::sweep(const Tables& tables, Millis now) {
-  if (now <= swept_) return;
+bool StatefulBinding::sweep(const Tables& tables, Millis now) {
+  if (now <= swept_ && !behind_) return false;
   const uint64_t elapsed = swept_ == 0 ? 1 : now - swept_;
   swept_ = now;
   constexpr uint64_t kRound = 800;  // milliseconds
-  mapping_deadlines_.sweep(mappings_.high_water(), elapsed, kRound, tables.draining, now,
-                           [&](MappingId id) { return look_at(tables, id, now); });
-  session_deadlines_.sweep(sessions_.high_water(), elapsed, kRound, false, now, [&](SessionId id) {
+  behind_ = mapping_deadlines_.sweep(mappings_.high_water(), elapsed, kRound, tables.draining, now,
+                                     [&](MappingId id) { return look_at(tables, id, now); });
+  behind_ |= session_deadlines_.sweep(sessions_.high_water(), elapsed, kRound, false, now, [&](SessionId id) {
     const Session& s = sessions_[id];
     if (s.state != SessionState::none && s.expires.passed(now)) remove_session(id);
     return s.state == SessionState::none ? Deadlines::later(now) : s.expires;
   });
-  blocks_.sweep(tables, now);
+  behind_ |= blocks_.sweep(tables, now);
+  return behind_;
 }
 
 /// The sweep's look at a record: ends what is over. Returns when the next look is due.
@@ -310,10 +306,9 @@ void StatefulBinding::expel(const Tables& tables, SubscriberId from, SubscriberI
     const Subscriber& s = subscribers_[id];
     if (!s.in_use || !tables.instances[s.key.instance].configured) continue;  // a removed instance's drain
     const SubscriberRule* rule = tables.rule_for(tables.instances[s.key.instance].carriage, s.key.prefix);
-    const bool same =
-        rule != nullptr && rule->instance == s.key.instance &&
-        rule->mask + (tables.instances[rule->instance].carriage == Carriage::nat44 ? 96 : 0) == s.mask &&
-        tables.steering.worker_of(s.key) == self_;
+    const bool same = rule != nullptr && rule->instance == s.key.instance &&
+                      rule->prefix_length(tables.instances[rule->instance].carriage) == s.mask &&
+                      tables.steering.worker_of(s.key) == self_;
     if (!same) clear_subscriber(tables, id, now);
   }
 }

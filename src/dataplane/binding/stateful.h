@@ -48,7 +48,7 @@ class StatefulBinding {
     SubscriberId likely = kNoSubscriber;
     uint32_t luck;  ///< chooses his port
   };
-  Newcomer expect(const Tables& tables, const SubscriberRule& rule, const InternalKey& key);
+  Newcomer expect(const SubscriberKey& who, uint8_t mask);
   void warm_subscriber(Newcomer& n) const;
   void warm_block(const Tables& tables, const Newcomer& n, Protocol protocol) const;
   void warm_port(const Tables& tables, const Newcomer& n, const InternalKey& key) const;
@@ -56,7 +56,8 @@ class StatefulBinding {
   /// A mapping for this internal endpoint, which has none yet. The subscriber is known to be this worker's.
   Outcome create(const Tables& tables, const Newcomer& n, const InternalKey& key, Millis now);
   Outcome create(const Tables& tables, const SubscriberRule& rule, const InternalKey& key, Millis now) {
-    return create(tables, expect(tables, rule, key), key, now);
+    const Carriage carriage = tables.instances[rule.instance].carriage;
+    return create(tables, expect(rule.subscriber_of(carriage, key), rule.prefix_length(carriage)), key, now);
   }
 
   /// A mapping that has passed its time but was not swept yet counts as gone: it is ended here and false
@@ -93,8 +94,10 @@ class StatefulBinding {
   }
 
   /// Ends what has timed out, within a second (deadlines.h), and hands back ports and blocks whose hold-down
-  /// or port-set-timeout is over. Call it at least every few milliseconds.
-  void sweep(const Tables& tables, Millis now);
+  /// or port-set-timeout is over. Call it after every burst, and every few milliseconds at least: one call
+  /// does a little only, so that packets need not wait for the end of many mappings at once. Returns whether
+  /// more is due already.
+  bool sweep(const Tables& tables, Millis now);
 
   /// Ends mappings now, as `culvert clear` asks; clear_subscriber() also gives his blocks back.
   void clear_mapping(const Tables& tables, MappingId id, Millis now);
@@ -169,6 +172,7 @@ class StatefulBinding {
   std::array<uint32_t, kMaxInstances> instance_mappings_{};
   Deadlines mapping_deadlines_, session_deadlines_;
   Millis swept_ = 0;
+  bool behind_ = false;  ///< the last sweep left something to do
 };
 
 }  // namespace culvert::dataplane

@@ -162,6 +162,8 @@ bool StatefulBinding::promote_session(MappingId id) {
 
 bool StatefulBinding::outlive(const Tables& tables, MappingId id, Millis now) {
   Mapping& m = mappings_[id];
+  // Another packet of its burst, looked up before, may have ended it.
+  if (!m.in_use) return false;
   if (m.internal.protocol == Protocol::tcp) {
     // RFC 6888 REQ-8 exception A: where every close was seen no hold-down is needed.
     bool closed = true;

@@ -136,45 +136,15 @@ inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
   p.ip6 = nullptr;
 }
 
-/// An IPv6 address as two words as they lie in memory.
-struct Ipv6Words {
-  uint64_t first = 0, second = 0;
-
-  static Ipv6Words of(const net::Ipv6Address& a) {
-    Ipv6Words w;
-    std::memcpy(&w.first, a.bytes.data(), 8);
-    std::memcpy(&w.second, a.bytes.data() + 8, 8);
-    return w;
-  }
-  void put(net::Ipv6Address& a) const {
-    std::memcpy(a.bytes.data(), &first, 8);
-    std::memcpy(a.bytes.data() + 8, &second, 8);
-  }
-  net::Sum sum() const {
-    return net::Sum((first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32));
-  }
-};
-
-/// RFC 6052: the IPv4-embedded address under a NAT64 prefix.
-inline Ipv6Words embed(const ContextView& prefix, net::Ipv4Address v4) {
-  if (prefix.length != 96) [[unlikely]]
-    return Ipv6Words::of(net::embed(prefix.address, prefix.length, v4));
-  Ipv6Words w = Ipv6Words::of(prefix.address);
-  w.second |= uint64_t{v4.bits.raw()} << 32;
-  return w;
-}
-
 /// An IPv6 header instead of the IPv4 header with its options (RFC 7915 §4.1). False when there is no room.
 inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix) {
   const net::Ipv4Header& v4 = *p.ip4;
   const unsigned old_header = v4.header_length();
   const uint8_t tos = v4.tos, ttl = v4.ttl;
   const net::Ipv4Address remote = v4.source;
-  // Words, and sums of words: bytes put together in memory could not be added up before they have arrived
-  // there.
-  const Ipv6Words source = embed(prefix, remote);
+  const net::Ipv6Words source = net::embed_words(prefix.address, prefix.length, remote);
   net::Sum delta(net::inverse_delta(m.transport_delta));
-  delta.add(source.sum());
+  delta.add(source);
   bool compute = false;
   if (m.internal.protocol == Protocol::icmp) {
     delta.add(net::Be16(p.l4_length)).add(net::Be16(net::kIpIcmpv6));
@@ -187,7 +157,7 @@ inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix) {
   rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, delta.folded());
   if (compute) {  // RFC 7915 §4.5: IPv6 wants a checksum
     net::Sum sum;
-    sum.add(source.sum()).add(m.internal.ipv6).add(p.udp()->length).add(net::Be16(net::kIpUdp));
+    sum.add(source).add(m.internal.ipv6).add(p.udp()->length).add(net::Be16(net::kIpUdp));
     sum.add_bytes(p.l4, p.udp()->length.value());
     p.udp()->checksum = net::udp_nonzero(sum.checksum());
   }

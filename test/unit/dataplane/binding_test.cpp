@@ -82,6 +82,18 @@ TEST_CASE("A block whose release finds no room in the log stays his until it doe
   CHECK(b.ledger.live.empty());
 }
 
+TEST_CASE("Of a mapping that is past its time each packet of a burst is told so, and it ends once",
+          "[dataplane][binding]") {
+  Bench b(small_config());
+  const MappingId id = b.must_open(inside_endpoint(1, 1));
+  b.must_open(inside_endpoint(1, 2));
+  b.now += 31'000;  // unswept
+  CHECK_FALSE(b.binding.alive(*b.tables, id, b.now));
+  CHECK_FALSE(b.binding.alive(*b.tables, id, b.now));
+  CHECK(b.binding.mappings().size() == 1);
+  CHECK(b.counters.mappings_expired.get() == 1);
+}
+
 TEST_CASE("RFC 6888 REQ-8: a freed port rests for hold-down-timeout, then serves again",
           "[dataplane][binding]") {
   Bench b(small_config({"203.0.113.0/32"}, 2, 1));  // one block of two ports

@@ -58,37 +58,13 @@ TEST_CASE("workers without a transmit queue send by the ring of one that has", "
   REQUIRE(port.receive(0, got, 8) == 1);  // the others' wait for the owner of the queue
   CHECK(*bytes_of(got[0]) == 'a');
   rte_pktmbuf_free(got[0]);
-  unsigned dropped = 0;
-  CHECK(port.send_for_others(1, dropped) == 0);
-  CHECK(port.send_for_others(0, dropped) == 2);
-  CHECK(dropped == 0);
-  REQUIRE(port.receive(0, got, 8) == 2);
+  CHECK(port.transmits(0));
+  CHECK_FALSE(port.transmits(1));
+  CHECK(port.take_from_others(1, got, 8) == 0);
+  REQUIRE(port.take_from_others(0, got, 8) == 2);
   CHECK(*bytes_of(got[0]) == 'b');
   CHECK(*bytes_of(got[1]) == 'c');
   for (int i = 0; i < 2; ++i) rte_pktmbuf_free(got[i]);
-}
-
-TEST_CASE("frames of others that the device does not take are freed and counted", "[dataplane][port]") {
-  init_eal_for_replay();
-  BufferPool buffers = make_buffers("ports", 4095, 1500);
-  Port port(loop(buffers, "net_ring_full", 2, 1));
-  port.start();
-  unsigned sent = 0, dropped = 0, taken = 0;
-  for (; sent < 3000; ++sent) {
-    rte_mbuf* m = frame(buffers, 'x');
-    if (port.send(1, &m, 1) == 0) {
-      rte_pktmbuf_free(m);
-      break;
-    }
-    taken += port.send_for_others(0, dropped);
-  }
-  CHECK(sent == 3000);  // the ring is emptied, though the device is full after some
-  CHECK(taken == 3000);
-  CHECK(dropped > 0);
-  CHECK(rte_mempool_in_use_count(buffers.get()) == taken - dropped);
-  rte_mbuf* got[32];
-  while (const unsigned n = port.receive(0, got, 32)) rte_pktmbuf_free_bulk(got, n);
-  CHECK(rte_mempool_in_use_count(buffers.get()) == 0);
 }
 
 TEST_CASE("a device goes away with its Port and can be had again", "[dataplane][port]") {

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "dataplane/drop_reason.h"
@@ -61,6 +62,22 @@ TEST_CASE("docs/metrics.md speaks of no metric that is not there", "[metrics][do
     INFO(it->str());
     CHECK(known.contains(it->str()));
   }
+}
+
+TEST_CASE("docs/metrics.md says of each drop reason once what to do about it", "[metrics][docs]") {
+  std::istringstream advice(section(read_docs(), "advice", nullptr, nullptr));
+  std::multiset<std::string> found;
+  const std::regex name("`([^`]+)`");
+  for (std::string row; std::getline(advice, row);) {
+    const std::string reasons = row.substr(0, row.find('|', 1));
+    for (std::sregex_iterator it(reasons.begin(), reasons.end(), name), end; it != end; ++it)
+      found.insert((*it)[1]);
+  }
+  for (const auto& r : dataplane::kDropReasons) {
+    INFO(r.name);
+    CHECK(found.erase(std::string(r.name)) == 1);
+  }
+  CHECK(found == std::multiset<std::string>{});
 }
 
 TEST_CASE("metric names follow Prometheus' conventions", "[metrics]") {
