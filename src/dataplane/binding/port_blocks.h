@@ -40,6 +40,10 @@ class PortBlocks {
   /// The port that choose() would find in the blocks he has; nullopt: none is free there.
   static std::optional<BlockPort> find_free(const Tables& tables, const Subscriber& s, const InternalKey& key,
                                             uint32_t luck);
+  static bool is_free(const Tables& tables, BlockPort port, PortSpace space) {
+    const uint64_t word = tables.pools[port.pool]->bitmap(port.block, space)[port.offset / 64];
+    return (word >> (port.offset % 64) & 1) == 0;
+  }
   uint32_t draw_luck() { return static_cast<uint32_t>(random_.next() >> 32); }
   /// A mapping has this port from now on.
   void use(const Tables& tables, BlockPort port, PortSpace space);

@@ -76,11 +76,11 @@ void StatefulBinding::warm_block(const Tables& tables, const Newcomer& n, Protoc
   __builtin_prefetch(pool.bitmap(s.first_block, port_space(protocol)), 1);
 }
 
-void StatefulBinding::warm_port(const Tables& tables, const Newcomer& n, const InternalKey& key) const {
+void StatefulBinding::warm_port(const Tables& tables, Newcomer& n, const InternalKey& key) const {
   if (n.likely == kNoSubscriber) return;
-  const auto port = PortBlocks::find_free(tables, subscribers_[n.likely], key, n.luck);
-  if (!port) return;
-  mappings_.inbound().prefetch(endpoint(tables, *port, key.protocol).hash(mappings_.hash_key()));
+  n.port = PortBlocks::find_free(tables, subscribers_[n.likely], key, n.luck);
+  if (!n.port) return;
+  mappings_.inbound().prefetch(endpoint(tables, *n.port, key.protocol).hash(mappings_.hash_key()));
 }
 
 StatefulBinding::Outcome StatefulBinding::create(const Tables& tables, const Newcomer& n,
@@ -89,7 +89,7 @@ StatefulBinding::Outcome StatefulBinding::create(const Tables& tables, const New
   auto found = find_or_add(n.who, n.hash, n.mask, policy, now);
   if (const auto* why = std::get_if<DropReason>(&found)) return *why;
   SubscriberId id = std::get<SubscriberId>(found);
-  Outcome outcome = create_for(tables, policy, id, key, n.luck, now);
+  Outcome outcome = create_for(tables, policy, id, n, key, now);
   if (std::holds_alternative<DropReason>(outcome)) blocks_.forget_if_unused(id);
   return outcome;
 }
@@ -108,8 +108,8 @@ std::variant<SubscriberId, DropReason> StatefulBinding::find_or_add(const Subscr
 }
 
 StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const InstanceView& policy,
-                                                     SubscriberId id, const InternalKey& key, uint32_t luck,
-                                                     Millis now) {
+                                                     SubscriberId id, const Newcomer& n,
+                                                     const InternalKey& key, Millis now) {
   Subscriber& s = subscribers_[id];
   const auto space = static_cast<size_t>(port_space(key.protocol));
   const config::SubscriberLimits& limits = policy.limits;
@@ -122,9 +122,14 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
   // RFC 6888 REQ-11: full means full, nobody is evicted.
   if (mappings_.size() == mappings_.capacity()) return DropReason::mapping_table_full;
 
-  auto chosen = blocks_.choose(tables, id, key, luck, now);
-  if (const auto* why = std::get_if<DropReason>(&chosen)) return *why;
-  const BlockPort port = std::get<BlockPort>(chosen);
+  BlockPort port;
+  if (n.port && n.likely == id && PortBlocks::is_free(tables, *n.port, port_space(key.protocol))) [[likely]] {
+    port = *n.port;
+  } else {
+    auto chosen = blocks_.choose(tables, id, key, n.luck, now);
+    if (const auto* why = std::get_if<DropReason>(&chosen)) return *why;
+    port = std::get<BlockPort>(chosen);
+  }
   MappingId mapping = add_record(key, endpoint(tables, port, key.protocol), id, now);
   if (mapping == kNoMapping) return DropReason::mapping_table_full;
 

@@ -46,12 +46,13 @@ class StatefulBinding {
     uint8_t mask;   ///< as in Subscriber
     uint64_t hash;  ///< of `who`, in the SubscriberTable
     SubscriberId likely = kNoSubscriber;
-    uint32_t luck;  ///< chooses his port
+    uint32_t luck;                  ///< chooses his port
+    std::optional<BlockPort> port;  ///< the one, unless another newcomer takes it first
   };
   Newcomer expect(const SubscriberKey& who, uint8_t mask);
   void warm_subscriber(Newcomer& n) const;
   void warm_block(const Tables& tables, const Newcomer& n, Protocol protocol) const;
-  void warm_port(const Tables& tables, const Newcomer& n, const InternalKey& key) const;
+  void warm_port(const Tables& tables, Newcomer& n, const InternalKey& key) const;
 
   /// A mapping for this internal endpoint, which has none yet. The subscriber is known to be this worker's.
   Outcome create(const Tables& tables, const Newcomer& n, const InternalKey& key, Millis now);
@@ -155,8 +156,8 @@ class StatefulBinding {
 
   std::variant<SubscriberId, DropReason> find_or_add(const SubscriberKey& key, uint64_t hash, uint8_t mask,
                                                      const InstanceView& policy, Millis now);
-  Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id,
-                     const InternalKey& key, uint32_t luck, Millis now);
+  Outcome create_for(const Tables& tables, const InstanceView& policy, SubscriberId id, const Newcomer& n,
+                     const InternalKey& key, Millis now);
   MappingId add_record(const InternalKey& internal, const ExternalKey& external, SubscriberId id, Millis now);
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
