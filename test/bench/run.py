@@ -128,6 +128,32 @@ def generator_errors(checks, build):
                  done.returncode == 1 and "net_memif" in done.stderr and "role=" in done.stderr, done)
 
 
+# --- culvert-bench --------------------------------------------------------------------------------------------------
+
+def worker_benchmark(checks, build, folder):
+    """Every scenario is measured, if only for a moment; a scenario that is wrong about its packets ends the program."""
+    program = build / "bench" / "culvert-bench"
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    size = ["--mappings", 1000, "--packets", 2048]
+    done = run(program, *size, "--list", env=environment)
+    names = [line.strip().partition(": ")[2] for line in done.stdout.splitlines() if ": " in line]
+    checks.check("culvert-bench --list", done.returncode == 0 and len(names) > 30, done)
+    figures = folder / "worker.json"
+    done = run(program, *size, "--json", figures, timeout=300, env=environment)
+    checks.check("culvert-bench, every scenario once", done.returncode == 0, done.stdout[-1500:] + done.stderr)
+    results = json.loads(figures.read_text()) if done.returncode == 0 else {"rows": []}
+    measured = {row["scenario"] for row in results["rows"]} | {row["scenario"] for row in results.get("missing", [])}
+    missing = [name for name in names if name not in measured]
+    checks.check("culvert-bench: all of them are in the JSON", not missing, missing)
+    left = list(folder.glob("culvert-bench-*"))
+    checks.check("culvert-bench: leaves nothing behind", not left, left)
+    for arguments, word in ((["--only", "zzz"], "--list"), (["--mappings", 5], "--mappings"), (["--packets", 0], "--packets"),
+                            (["--nonsense"], "--help")):
+        done = run(program, *arguments, env=environment)
+        checks.check(f"culvert-bench {' '.join(map(str, arguments))}: exit code 2 and a reason",
+                     done.returncode == 2 and word in done.stderr, done)
+
+
 # --- Pktgen-DPDK ----------------------------------------------------------------------------------------------------
 
 # Functions that app/lpktgenlib.c of Pktgen-DPDK registers, as far as the profiles may use them.
@@ -389,6 +415,7 @@ def main():
                              ("Pktgen-DPDK's profiles, against a stand-in", lambda: pktgen(checks, folder)),
                              ("TRex's stateless profile, against a stand-in", lambda: trex_stateless(checks, build, folder)),
                              ("TRex's stateful profile, against a stand-in", lambda: trex_stateful(checks)),
+                             ("culvert-bench", lambda: worker_benchmark(checks, build, folder)),
                              ("culvert-traffic's errors", lambda: generator_errors(checks, build)),
                              ("memif-run", lambda: memif_run(checks, build, folder)),
                              ("memif-run, killed", lambda: memif_run_killed(checks, build, folder))):
