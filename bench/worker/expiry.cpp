@@ -18,18 +18,21 @@ struct Cost {
   uint64_t ended;
 };
 
-/// Polls the box every millisecond of its clock.
+/// Polls the box every millisecond of its clock, and again as long as something is due.
 Cost poll(Box& box) {
   dataplane::Worker& w = box.worker();
-  while (w.poll(box.now()) != 0) continue;  // catches up with the jump of the clock
+  do w.poll(box.now());  // catches up with the jump of the clock
+  while (w.behind());
   const dataplane::Millis start = box.now();
   const uint64_t expired = w.counters().mappings_expired.get();
   Tally all;
   for (dataplane::Millis t = start + 1; t <= start + kSeconds * 1000; t++) {
-    const uint64_t before = ticks();
-    w.poll(t);
-    const uint64_t took = ticks() - before;
-    all += {1, took, took};
+    do {
+      const uint64_t before = ticks();
+      w.poll(t);
+      const uint64_t took = ticks() - before;
+      all += {1, took, took};
+    } while (w.behind());
     if ((t & 255) == 0) box.drain_log();
   }
   box.clock().skip(kSeconds * 1000);

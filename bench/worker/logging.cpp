@@ -97,6 +97,7 @@ class Street {
       });
       if (empty) box_->drain_log();
     }
+    m.seconds = static_cast<double>(ticks() - start) / ticks_per_second();
     m.events = events() - before;
     if (box_->dropped() != dropped) throw std::runtime_error("packets were dropped: " + box_->drop_reasons());
     return m;

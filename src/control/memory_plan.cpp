@@ -177,7 +177,7 @@ std::string text_of(const MemoryPlan& plan) {
 std::string shortage(const MemoryPlan& plan, const MemoryThere& there) {
   uint64_t huge = there.huge, ordinary = plan.other;
   if (there.huge_of_all >= plan.packets_reserved)
-    huge -= std::min(huge, plan.packets);
+    huge -= std::min(huge, plan.packets - std::min(plan.packets, there.huge_of_all - there.huge));
   else
     ordinary += plan.packets;
   for (const auto& t : plan.tables) {

@@ -32,11 +32,12 @@ uint64_t number_behind(const fs::path& file, std::string_view word) {
 
 /// The names of a version of control groups.
 struct Names {
-  const char *folder, *limit, *used, *cache;
+  const char *folder, *limit, *used, *idle_cache, *busy_cache;
 };
 constexpr Names kVersion1 = {"sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-                             "total_inactive_file "};
-constexpr Names kVersion2 = {"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file "};
+                             "total_inactive_file ", "total_active_file "};
+constexpr Names kVersion2 = {"sys/fs/cgroup", "memory.max", "memory.current", "inactive_file ",
+                             "active_file "};
 
 /// Lets `there` be no more than this group and those around it leave.
 void limit_by(MemoryThere& there, const fs::path& root, const Names& names, const std::string& group) {
@@ -48,7 +49,9 @@ void limit_by(MemoryThere& there, const fs::path& root, const Names& names, cons
   for (;; folder = folder.parent_path()) {
     const auto limit = number_in(folder / names.limit), used = number_in(folder / names.used);
     if (limit && used) {
-      const uint64_t held = *used - std::min(*used, number_behind(folder / "memory.stat", names.cache));
+      const fs::path stat = folder / "memory.stat";
+      const uint64_t cache = number_behind(stat, names.idle_cache) + number_behind(stat, names.busy_cache);
+      const uint64_t held = *used - std::min(*used, cache);
       const uint64_t room = *limit - std::min(*limit, held);
       if (room < there.ordinary) {
         there.ordinary = room;

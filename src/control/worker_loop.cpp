@@ -150,7 +150,7 @@ int turn_worker_loop(void* argument) {
     if (moved != 0) {
       idle = 0;
       loop.moved.store(loop.moved.load(std::memory_order_relaxed) + moved, std::memory_order_relaxed);
-    } else if (++idle > kIdleTurns && loop.idle_sleep) {
+    } else if (++idle > kIdleTurns && loop.idle_sleep && !worker.behind()) {
       usleep(kIdleSleepMicroseconds);
     }
   }

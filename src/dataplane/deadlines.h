@@ -33,8 +33,8 @@ class Deadlines {
   /// does what is due and returns when to look again: the end of the record's timer, or later(now) for none.
   /// `all`: visits every record on its way.
   ///
-  /// Packets wait meanwhile, so one call does no more than some 100 µs of work, and says whether more is due:
-  /// then call again soon, with the time elapsed since.
+  /// Packets wait meanwhile, so one call does no more work than a burst of packets is, some microseconds, and
+  /// says whether more is due: then call again, with the time elapsed since.
   template <typename Visit>
   bool sweep(uint32_t records, uint64_t elapsed, uint64_t round, bool all, Millis now, Visit&& visit) {
     const uint64_t groups = (uint64_t{records} + kGroup - 1) / kGroup;
@@ -61,9 +61,9 @@ class Deadlines {
 
  private:
   static constexpr uint32_t kGroup = 16;
-  /// Of one call, in nanoseconds or so: one for a group passed over, a thousand for sixteen records, of which
-  /// many may end.
-  static constexpr unsigned kMostWork = 1u << 15, kVisitWork = 1000;
+  /// Of one call, in nanoseconds or so: one for a group passed over, two thousand for sixteen records, which
+  /// may all end.
+  static constexpr unsigned kMostWork = 4096, kVisitWork = 2000;
 
   HugeArray<ShortTime> earliest_;
   uint64_t hand_ = 0;  ///< next group

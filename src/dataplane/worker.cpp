@@ -89,7 +89,8 @@ unsigned Worker::poll(Millis now) {
     (*owned)(*this, tables, now);
     pending_.fetch_sub(1, std::memory_order_release);
   }
-  return count + (binding_.sweep(tables, now) ? 1 : 0);
+  binding_.sweep(tables, now);
+  return count;
 }
 
 void Worker::post(Task task) {

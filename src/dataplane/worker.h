@@ -76,9 +76,11 @@ class Worker {
   /// Takes in up to kBurst Ethernet frames that a port received. Owns them from here on.
   void receive(uint16_t port, rte_mbuf** frames, unsigned count, Millis now);
   /// Everything that is not a received frame: packets handed over, frames from the kernel, commands of the
-  /// control core, timeouts. Returns 0 when there is nothing more to do now; otherwise how many packets it
-  /// took from the rings, and one more when timeouts are still due.
+  /// control core, timeouts. Returns how many packets it took
+  /// from the rings.
   unsigned poll(Millis now);
+  /// Whether the last poll left timeouts that are due: poll again soon.
+  bool behind() const { return binding_.behind(); }
 
   /// Control core: runs `task` in the worker's thread at its next poll. Tasks run in order. Thread-safe.
   using Task = std::function<void(Worker&, const Tables&, Millis now)>;

@@ -119,7 +119,10 @@ bool Box::receive(Side side, unsigned worker, std::span<const std::span<const ui
 void Box::settle() {
   for (unsigned moved = 1; moved != 0;) {
     moved = 0;
-    for (unsigned w = 0; w < engine_->workers(); w++) moved += engine_->worker(w).poll(now_);
+    for (unsigned w = 0; w < engine_->workers(); w++) {
+      moved += engine_->worker(w).poll(now_);
+      moved += engine_->worker(w).behind() ? 1 : 0;
+    }
     collect();
   }
 }

@@ -101,7 +101,10 @@ void Driver::settle() {
   while (moved != 0) {
     empty_outboxes();
     moved = 0;
-    for (unsigned w = 0; w < engine_->workers(); w++) moved += engine_->worker(w).poll(now_);
+    for (unsigned w = 0; w < engine_->workers(); w++) {
+      moved += engine_->worker(w).poll(now_);
+      moved += engine_->worker(w).behind() ? 1 : 0;
+    }
   }
   empty_outboxes();
   void* m;

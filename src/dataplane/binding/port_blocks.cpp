@@ -7,10 +7,10 @@
 namespace culvert::dataplane {
 namespace {
 
-/// Blocks of one pool given back in one sweep, at most.
-constexpr unsigned kReleasesAtOnce = 64;
+/// Blocks of one pool given back in one sweep, at most: packets wait meanwhile.
+constexpr unsigned kReleasesAtOnce = 16;
 /// Ports and blocks that leave hold-down in one sweep, at most.
-constexpr unsigned kEndsOfHoldAtOnce = 512;
+constexpr unsigned kEndsOfHoldAtOnce = 64;
 
 }  // namespace
 
@@ -280,27 +280,28 @@ bool PortBlocks::sweep(const Tables& tables, Millis now) {
     return !held_.empty() && (held_.oldest().until.passed(now) || held_.oldest().until.from(now) > longest);
   };
   for (unsigned n = 0; n < kEndsOfHoldAtOnce && due(); n++) release_held(tables, held_.pop());
-  sweep_idle(tables, now);
-  return due();
+  const bool more = due();
+  return sweep_idle(tables, now) || more;
 }
 
-void PortBlocks::sweep_idle(const Tables& tables, Millis now) {
+bool PortBlocks::sweep_idle(const Tables& tables, Millis now) {
   for (size_t slot = 0; slot < idle_.size(); slot++) {
     if (idle_[slot].first == kNoBlock) continue;
     Pool& pool = *tables.pools[slot];
     const bool leaving = pool.draining;
     const auto reason = leaving ? logging::EventReason::pool_removed : logging::EventReason::idle;
     const auto longest = static_cast<int32_t>(tables.instances[pool.instance()].port_set);
-    // A few at a time: the end of a pool must not hold up packets. Releases can wait, allocations cannot:
-    // half of the ring is theirs.
-    for (unsigned n = 0; n < kReleasesAtOnce && idle_[slot].first != kNoBlock; n++) {
+    // Releases can wait, allocations cannot: half of the ring is theirs.
+    for (unsigned n = 0; idle_[slot].first != kNoBlock; n++) {
       const BlockIndex b = idle_[slot].first;
       const ShortTime until = pool.block(b).idle_until;
       if (!leaving && !until.passed(now) && until.from(now) <= longest) break;
-      if (log_->waiting() > log_->capacity() / 2) return;
-      if (!release_block(tables, pool, b, reason, now)) return;
+      if (n == kReleasesAtOnce) return true;
+      if (log_->waiting() > log_->capacity() / 2) return false;
+      if (!release_block(tables, pool, b, reason, now)) return false;
     }
   }
+  return false;
 }
 
 }  // namespace culvert::dataplane

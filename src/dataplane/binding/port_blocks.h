@@ -52,7 +52,7 @@ class PortBlocks {
   /// Takes a block without mappings back. False when the log ring is full: he keeps it, to be tried again.
   bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
   /// Hands back what has rested long enough, and idle blocks whose time is over: some of it, and returns
-  /// whether ports were left.
+  /// whether more is due.
   bool sweep(const Tables& tables, Millis now);
 
   /// Puts ports first to last of `external` on record as given to, or taken from, this subscriber.
@@ -90,7 +90,7 @@ class PortBlocks {
   void release_held(const Tables& tables, const HeldItem& item);
   void link_idle(Pool& pool, BlockIndex b, ShortTime until);
   void unlink_idle(Pool& pool, BlockIndex b);
-  void sweep_idle(const Tables& tables, Millis now);
+  bool sweep_idle(const Tables& tables, Millis now);
 
   WorkerId self_;
   SubscriberTable& subscribers_;

@@ -198,8 +198,8 @@ void StatefulBinding::end_mapping(const Tables& tables, MappingId id, bool hold,
 
 bool StatefulBinding::sweep(const Tables& tables, Millis now) {
   if (now <= swept_ && !behind_) return false;
-  const uint64_t elapsed = swept_ == 0 ? 1 : now - swept_;
-  swept_ = now;
+  const uint64_t elapsed = swept_ == 0 ? 1 : now > swept_ ? now - swept_ : 0;
+  swept_ = std::max(swept_, now);
   constexpr uint64_t kRound = 800;  // milliseconds
   behind_ = mapping_deadlines_.sweep(mappings_.high_water(), elapsed, kRound, tables.draining, now,
                                      [&](MappingId id) { return look_at(tables, id, now); });

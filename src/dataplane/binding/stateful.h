@@ -94,11 +94,13 @@ class StatefulBinding {
     return {};
   }
 
-  /// Ends what has timed out, within a second (deadlines.h), and hands back ports and blocks whose hold-down
-  /// or port-set-timeout is over. Call it after every burst, and every few milliseconds at least: one call
-  /// does a little only, so that packets need not wait for the end of many mappings at once. Returns whether
-  /// more is due already.
+  /// Ends what has timed out, within a second unless millions do at once (deadlines.h), and hands back ports
+  /// and blocks whose hold-down or port-set-timeout is over. Call it after every burst, and every few
+  /// milliseconds at least: one call does a little only, so that packets need not wait for the end of many
+  /// mappings at once. Returns behind().
   bool sweep(const Tables& tables, Millis now);
+  /// Whether the last sweep left something that is due.
+  bool behind() const { return behind_; }
 
   /// Ends mappings now, as `culvert clear` asks; clear_subscriber() also gives his blocks back.
   void clear_mapping(const Tables& tables, MappingId id, Millis now);
@@ -173,7 +175,7 @@ class StatefulBinding {
   std::array<uint32_t, kMaxInstances> instance_mappings_{};
   Deadlines mapping_deadlines_, session_deadlines_;
   Millis swept_ = 0;
-  bool behind_ = false;  ///< the last sweep left something to do
+  bool behind_ = false;
 };
 
 }  // namespace culvert::dataplane

@@ -164,7 +164,7 @@ TEST_CASE("The tightest control group limits what can be had, its page cache cou
     CHECK(there().ordinary == 4 * kGigabyte);
     write(slice / "memory.max", "1073741824\n");
     write(slice / "memory.current", "104857600\n");
-    write(slice / "memory.stat", "anon 5\ninactive_file 52428800\nactive_file 7\n");
+    write(slice / "memory.stat", "anon 5\ninactive_file 41943040\nactive_file 10485760\n");
     CHECK(there().ordinary == kGigabyte - 50 * kMegabyte);
     CHECK(there().limited_by == (slice / "memory.max").string());
     write(service / "memory.max", "2097152\n");

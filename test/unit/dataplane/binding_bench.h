@@ -101,7 +101,7 @@ struct Bench {
   Bench(const config::Config& config, const Sizes& sizes, uint64_t seed = 1)
       : registry(1, 1u << 20), log(sizes.log), binding(setup(sizes, seed, &log), counters) {
     apply(config);
-    binding.sweep(*tables, now);
+    while (binding.sweep(*tables, now)) continue;
   }
 
   /// What a reload does.
@@ -145,7 +145,7 @@ struct Bench {
   /// Lets the clock run and sweeps once: all of it when that is 0.8 s or more.
   void advance(Millis ms) {
     now += ms;
-    binding.sweep(*tables, now);
+    while (binding.sweep(*tables, now)) continue;
     ledger.read(log);
   }
   const Mapping& mapping(MappingId id) const { return binding.mappings()[id]; }

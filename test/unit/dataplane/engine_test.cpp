@@ -32,7 +32,10 @@ class Box {
     read_log();
   }
   void poll() {
-    for (unsigned w = 0; w < engine->workers(); w++) engine->worker(w).poll(now);
+    for (unsigned w = 0; w < engine->workers(); w++) {
+      do engine->worker(w).poll(now);
+      while (engine->worker(w).behind());
+    }
     read_log();
   }
   void read_log() {
