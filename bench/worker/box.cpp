@@ -188,6 +188,10 @@ std::string Box::drop_reasons() const {
   return text.empty() ? "nothing was dropped" : text;
 }
 
+void Box::check_none_dropped_since(uint64_t before, const char* what) const {
+  if (dropped() != before) throw std::runtime_error(fmt::format("{}: {}", what, drop_reasons()));
+}
+
 void Box::drain_log() {
   for (logging::EventRing* ring : engine_->rings()) ring->release(ring->waiting());
 }

@@ -60,6 +60,10 @@ class Box {
   uint64_t dropped() const;
   /// Why, for messages.
   std::string drop_reasons() const;
+  /// Throws std::runtime_error, saying `what` and why, when packets were dropped since dropped() was
+  /// `before`.
+  void check_none_dropped_since(uint64_t before,
+                                const char* what = "packets of live mappings were dropped") const;
   /// The log thread's part: empties the event rings, unread.
   void drain_log();
 

@@ -6,6 +6,8 @@
 
 #include <rte_cycles.h>
 
+#include <algorithm>
+
 #include "dataplane/time.h"
 
 namespace culvert::bench {
@@ -42,13 +44,27 @@ struct Tally {
   Tally& operator+=(const Tally& t) {
     packets += t.packets;
     ticks += t.ticks;
-    if (t.longest > longest) longest = t.longest;
+    longest = std::max(longest, t.longest);
     return *this;
   }
   double rate() const {
     return static_cast<double>(packets) * ticks_per_second() / static_cast<double>(ticks);
   }
   double longest_us() const { return static_cast<double>(longest) * 1e6 / ticks_per_second(); }
+};
+
+/// The best of some rounds, rate and longest burst each for itself: what else the machine does can only make
+/// them worse.
+struct Best {
+  double rate = 0, longest_us = 1e9;
+
+  /// Whether the round's rate is the highest so far.
+  bool take(const Tally& t) {
+    longest_us = std::min(longest_us, t.longest_us());
+    if (t.rate() <= rate) return false;
+    rate = t.rate();
+    return true;
+  }
 };
 
 }  // namespace culvert::bench

@@ -15,15 +15,6 @@ const std::string kLive = "out, all mappings live", kOut = "out, all past their 
                   kIn = "in, all past their end";
 constexpr uint32_t kEach = 10;
 
-/// The best round: longest bursts can only be made longer by what else the machine does.
-struct Best {
-  double rate = 0, longest_us = 1e9;
-  void take(const Tally& t) {
-    rate = std::max(rate, t.rate());
-    longest_us = std::min(longest_us, t.longest_us());
-  }
-};
-
 /// The box at the moment when all its mappings have ended at once, in the same millisecond, and no sweep has
 /// come to any of them.
 void end_all(Box& box) {
@@ -69,7 +60,7 @@ void measure_expired(Report& report, const Effort& effort) {
     live.take(send_live(box, *flows, true, effort.packets()));
     end_all(box);
     out.take(send_each(box, *flows, true));
-    if (box.dropped() != before) throw std::runtime_error("new mappings were refused: " + box.drop_reasons());
+    box.check_none_dropped_since(before, "new mappings were refused");
     end_all(box);
     flows.emplace(box, 8);
     const Tally dropped = send_each(box, *flows, false);

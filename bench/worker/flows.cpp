@@ -31,8 +31,7 @@ Tally send_live(Box& box, Flows& flows, bool out, uint64_t packets) {
   const Fill fill = flows.fill(out);
   Tally total;
   while (total.packets < packets) total += box.window_watched(out ? kInside : kOutside, fill);
-  if (box.dropped() != dropped)
-    throw std::runtime_error("packets of live mappings were dropped: " + box.drop_reasons());
+  box.check_none_dropped_since(dropped);
   return total;
 }
 

@@ -80,12 +80,12 @@ class Lister {
   std::thread thread_;
 };
 
-struct Best {
-  double rate = 0, longest_us = 1e9, rows = 0;
+struct BestListed : Best {
+  double rows = 0;  ///< listed a second
 };
 
 /// Established packets for so many seconds of real time. `lister` may be null.
-void measure(Box& box, Flows& flows, double seconds, const Lister* lister, Best& best) {
+void measure(Box& box, Flows& flows, double seconds, const Lister* lister, BestListed& best) {
   const uint64_t start = ticks(), listed = lister == nullptr ? 0 : lister->rows();
   Tally total;
   double passed = 0;
@@ -95,8 +95,7 @@ void measure(Box& box, Flows& flows, double seconds, const Lister* lister, Best&
   }
   if (lister != nullptr)
     best.rows = std::max(best.rows, static_cast<double>(lister->rows() - listed) / passed);
-  best.rate = std::max(best.rate, total.rate());
-  best.longest_us = std::min(best.longest_us, total.longest_us());
+  best.take(total);
 }
 
 }  // namespace
@@ -108,7 +107,7 @@ void measure_listing(Report& report, const Effort& effort) {
   Box box({.carriage = Carriage::nat44, .subscribers = mappings / kEach, .mappings_each = kEach});
   box.establish();
   Flows flows(box, 7);
-  Best alone, beside;
+  BestListed alone, beside;
   for (unsigned round = 0; round < effort.rounds(); round++) {
     measure(box, flows, effort.seconds(), nullptr, alone);
     if (cpu < 0) continue;

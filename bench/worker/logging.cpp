@@ -99,7 +99,7 @@ class Street {
     }
     m.seconds = static_cast<double>(ticks() - start) / ticks_per_second();
     m.events = events() - before;
-    if (box_->dropped() != dropped) throw std::runtime_error("packets were dropped: " + box_->drop_reasons());
+    box_->check_none_dropped_since(dropped, "packets were dropped");
     return m;
   }
 
@@ -143,13 +143,12 @@ class Writer {
   std::optional<logging::LogThread> thread_;
 };
 
-struct Best {
-  double rate = 0, longest_us = 1e9, events = 0, own_events = 0;
+struct BestLogged : Best {
+  double events = 0, own_events = 0;  ///< a second, of the round of the best rate
   uint64_t written = 0;
+
   void take(const Street::Measured& m, uint64_t lines = 0) {
-    longest_us = std::min(longest_us, m.tally.longest_us());
-    if (m.tally.rate() <= rate) return;
-    rate = m.tally.rate();
+    if (!Best::take(m.tally)) return;
     events = m.events_a_second();
     own_events = m.events_a_worker_second();
     written = lines;
@@ -163,7 +162,7 @@ void measure_logging(Report& report, const Effort& effort) {
   const uint32_t mappings = effort.at_most(1'000'000);
   const int cpu = other_cpu();
   Street street(mappings);
-  Best none, unread, written;
+  BestLogged none, unread, written;
   for (unsigned round = 0; round < effort.rounds(); round++) {
     street.quieten();
     none.take(street.measure(effort.seconds(), false, true));
@@ -176,7 +175,7 @@ void measure_logging(Report& report, const Effort& effort) {
   }
   const std::string size = count_text(mappings);
   report.heading(fmt::format("logging: {} mappings of nat44, while blocks come and go", size));
-  const auto add = [&](const std::string& name, const Best& b) {
+  const auto add = [&](const std::string& name, const BestLogged& b) {
     std::string note = fmt::format("longest burst {:.0f} µs", b.longest_us);
     if (b.events != 0)
       note = fmt::format("{:.2f} × none, {}; {:.0f} k events a second, {:.0f} k of the worker's own",

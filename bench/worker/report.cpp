@@ -41,6 +41,15 @@ std::string count_text(uint64_t n) {
                         : fmt::format("{}", n);
 }
 
+double resident_mib() {
+  double kib = 0;
+  for (const char* key : {"VmRSS", "HugetlbPages"}) {
+    const std::string line = line_of("/proc/self/status", key);
+    if (!line.empty()) kib += std::stod(line);
+  }
+  return kib / 1024;
+}
+
 double core_ghz() {
   constexpr uint64_t kSteps = 20'000'000;
   double best = 0;
@@ -72,6 +81,7 @@ void Report::add(const Row& row) {
                row.instructions ? fmt::format("{:.0f}", *row.instructions) : "");
   } else {
     fmt::print("{:>9.2f} {}", row.value, row.unit);
+    if (row.resident != 0) fmt::print(", {:.0f} MiB resident", row.resident);
   }
   fmt::print("{}{}\n", row.note.empty() ? "" : "  ", row.note);
   std::fflush(stdout);
@@ -106,6 +116,7 @@ void Report::write_json(const std::string& path) const {
     if (r.baseline != 0) row["to-baseline"] = r.value / r.baseline;
     if (r.limit != 0) row["to-limit"] = r.value / r.limit;
     if (r.instructions) row["instructions"] = *r.instructions;
+    if (r.resident != 0) row["resident-mib"] = r.resident;
     if (!r.note.empty()) row["note"] = r.note;
     all["rows"].push_back(row);
   }

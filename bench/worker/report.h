@@ -18,6 +18,7 @@ struct Row {
   double baseline = 0;                 ///< Mpps of the baseline measured beside it; 0: none
   double limit = 0;                    ///< Mpps of the memory limit measured beside it; 0: none
   std::optional<double> instructions;  ///< a packet, counted by callgrind
+  double resident = 0;                 ///< MiB of the process, as resident_mib(); 0: not measured
   std::string note;
 };
 
@@ -44,6 +45,10 @@ class Report {
 
 /// "1 k", "2.5 M".
 std::string count_text(uint64_t n);
+/// Resident memory of this process, in MiB, with its packet buffers, stacks and program. VmRSS of
+/// /proc/self/status holds transparent huge pages but not reserved ones, which tables lie in where there are
+/// some: those are its HugetlbPages, and added. 0 without /proc.
+double resident_mib();
 /// Clock of this core while it works, in GHz; the time stamp counter has a rate of its own.
 double core_ghz();
 

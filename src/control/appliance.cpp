@@ -188,7 +188,10 @@ void Appliance::start_workers(const Options& options) {
     loop->clock = &clock_;
     loop->quiescent = quiescent_.get();
     for (const auto& port : ports_) loop->ports.push_back(port.get());
-    for (unsigned port : port_of_interface_) loop->of_interface.push_back(ports_[port].get());
+    for (unsigned i = 0; i < port_of_interface_.size(); ++i) {
+      const size_t tag = engine_->config().interfaces[i].vlan ? sizeof(net::VlanTag) : 0;
+      loop->exits.push_back({&port_of(i), static_cast<uint32_t>(sizeof(net::EthernetHeader) + tag)});
+    }
     loop->idle_sleep = sleep;
     loops_.push_back(std::move(loop));
   }

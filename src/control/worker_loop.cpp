@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <stdexcept>
 
 namespace culvert::control {
@@ -19,32 +18,29 @@ using dataplane::kMaxInterfaces;
 using dataplane::Mark;
 using dataplane::Port;
 using Tally = WorkerLoop::Tally;
+using Tallies = std::array<Tally, kMaxInterfaces>;
 
 constexpr unsigned kIdleTurns = 1000;  ///< without a packet before the first sleep
 constexpr unsigned kIdleSleepMicroseconds = 50;
 
-/// Bytes of the packet in a frame, as the pipeline counts them: without Ethernet header and VLAN tag.
-unsigned packet_bytes(rte_mbuf* m) {
-  if (m->data_len < sizeof(net::EthernetHeader)) return 0;
-  net::EthernetHeader ethernet;
-  std::memcpy(&ethernet, dataplane::bytes_of(m), sizeof ethernet);
-  const bool tagged = ethernet.type == net::Be16(net::kEtherVlan);
-  const unsigned header = sizeof ethernet + (tagged ? sizeof(net::VlanTag) : 0);
-  return m->pkt_len - std::min(m->pkt_len, header);
+/// Bytes of the packet in a frame that leaves by this interface, as the pipeline counts them.
+unsigned packet_bytes(const WorkerLoop::Exit& exit, const rte_mbuf* m) {
+  return m->pkt_len - std::min(m->pkt_len, exit.header);
 }
 
-/// Gives frames to a port in bursts. What it does not take is dropped, and no longer counts in
-/// `tally_of(frame)`. (A frame that was taken may be gone: what it was has to be counted before.)
-template <typename TallyOf>
-void give(WorkerLoop& loop, Port& port, rte_mbuf** frames, size_t count, TallyOf&& tally_of) {
+/// Gives frames to a port in bursts. What it does not take is dropped, and no longer counts in `given`, by
+/// `interface_of(frame)`. (A frame that was taken may be gone: what it was has to be counted before.)
+template <typename InterfaceOf>
+void give(WorkerLoop& loop, Port& port, rte_mbuf** frames, size_t count, Tallies& given,
+          InterfaceOf&& interface_of) {
   for (size_t at = 0; at < count;) {
     const auto n = static_cast<unsigned>(std::min<size_t>(count - at, kBurst));
     const unsigned taken = port.send(loop.worker->id(), frames + at, n);
     for (unsigned i = taken; i < n; ++i) {
       rte_mbuf* m = frames[at + i];
-      Tally& tally = tally_of(m);
-      tally.packets--;
-      tally.bytes -= packet_bytes(m);
+      const uint8_t interface = interface_of(m);
+      given[interface].packets--;
+      given[interface].bytes -= packet_bytes(loop.exits[interface], m);
       dataplane::free_packet(m);
     }
     if (taken < n) loop.worker->counters().drop(DropReason::transmit_full, n - taken);
@@ -61,19 +57,20 @@ void count(WorkerLoop& loop, size_t interface, const Tally& taken) {
 /// Sends what a call into the worker left in its outbox.
 void flush(WorkerLoop& loop) {
   const Counters& counters = loop.worker->counters();
-  for (size_t i = 0; i < loop.of_interface.size(); ++i) {
-    auto& frames = loop.worker->outbox().frames(static_cast<uint8_t>(i));
+  Tallies given;
+  for (uint8_t i = 0; i < loop.exits.size(); ++i) {
+    auto& frames = loop.worker->outbox().frames(i);
     if (frames.empty()) continue;
-    Port& port = *loop.of_interface[i];
+    Port& port = *loop.exits[i].port;
     // The pipeline has counted its packets, so that they need not be looked at here.
     const Tally sent{counters.sent[i].packets.get(), counters.sent[i].bytes.get()};
-    Tally given{sent.packets - loop.sent[i].packets, sent.bytes - loop.sent[i].bytes};
+    given[i] = {sent.packets - loop.sent[i].packets, sent.bytes - loop.sent[i].bytes};
     loop.sent[i] = sent;
     const bool ours = port.transmits(loop.worker->id());
     if (!ours)
-      for (rte_mbuf* m : frames) Mark{.interface = static_cast<uint8_t>(i)}.put(m);
-    give(loop, port, frames.data(), frames.size(), [&](rte_mbuf*) -> Tally& { return given; });
-    if (ours) count(loop, i, given);  // else the queue's owner counts what the device takes
+      for (rte_mbuf* m : frames) Mark{.interface = i}.put(m);
+    give(loop, port, frames.data(), frames.size(), given, [i](rte_mbuf*) { return i; });
+    if (ours) count(loop, i, given[i]);  // else the queue's owner counts what the device takes
     frames.clear();
   }
 }
@@ -83,14 +80,14 @@ unsigned send_for_others(WorkerLoop& loop, Port& port) {
   std::array<rte_mbuf*, kBurst> frames;
   const unsigned n = port.take_from_others(loop.worker->id(), frames.data(), kBurst);
   if (n == 0) return 0;
-  std::array<Tally, kMaxInterfaces> given;
-  const auto tally_of = [&](rte_mbuf* m) -> Tally& { return given[Mark::of(m).interface]; };
+  Tallies given;
+  const auto interface_of = [](const rte_mbuf* m) { return Mark::of(m).interface; };
   for (unsigned i = 0; i < n; ++i) {
-    Tally& tally = tally_of(frames[i]);
-    tally.packets++;
-    tally.bytes += packet_bytes(frames[i]);
+    const uint8_t interface = interface_of(frames[i]);
+    given[interface].packets++;
+    given[interface].bytes += packet_bytes(loop.exits[interface], frames[i]);
   }
-  give(loop, port, frames.data(), n, tally_of);
+  give(loop, port, frames.data(), n, given, interface_of);
   for (size_t i = 0; i < given.size(); ++i) count(loop, i, given[i]);
   return n;
 }

@@ -45,12 +45,17 @@ struct WorkerLoop {
   struct Tally {
     uint64_t packets = 0, bytes = 0;
   };
+  /// Where an interface's frames leave.
+  struct Exit {
+    dataplane::Port* port = nullptr;
+    uint32_t header = 0;  ///< bytes of a frame that are not the packet: Ethernet header and VLAN tag
+  };
 
   dataplane::Worker* worker = nullptr;
   const Clock* clock = nullptr;
   QuiescentState* quiescent = nullptr;
-  std::vector<dataplane::Port*> ports;         ///< every device once
-  std::vector<dataplane::Port*> of_interface;  ///< where an interface's frames leave
+  std::vector<dataplane::Port*> ports;  ///< every device once
+  std::vector<Exit> exits;              ///< by interface
   bool idle_sleep = false;
   std::atomic<bool> stop_receiving{false}, stop{false};
   /// Packets received and taken from rings; when it stands still, nothing is under way any more.

@@ -26,7 +26,7 @@ class Deadlines {
   /// A record's timer ends then, and that may be earlier than before.
   void lower(uint32_t record, ShortTime end) {
     ShortTime& e = earliest_[record / kGroup];
-    if (end.before(e)) e = end;
+    if (e != kNotYet && end.before(e)) e = end;
   }
   /// Looks at the next records whose time has come, so that `elapsed` milliseconds after the last call as
   /// much of a round over the first `records` is done as keeps it under `round` milliseconds. `visit(record)`
@@ -42,7 +42,7 @@ class Deadlines {
     for (unsigned work = 0; due_ > 0 && work < kMostWork; due_--, work++) {
       if (hand_ >= groups) hand_ = 0;
       const auto g = static_cast<uint32_t>(hand_++);
-      if (!earliest_[g].passed(now) && !all) [[likely]]
+      if (!earliest_[g].passed(now) && earliest_[g] != kNotYet && !all) [[likely]]
         continue;
       work += kVisitWork;
       ShortTime next = later(now);
@@ -61,6 +61,9 @@ class Deadlines {
 
  private:
   static constexpr uint32_t kGroup = 16;
+  /// Of a group nobody has looked at yet: it is no time, for half of all times lie before 0. (A time that is
+  /// 0 by chance is looked at too early.)
+  static constexpr ShortTime kNotYet{};
   /// Of one call, in nanoseconds or so: one for a group passed over, two thousand for sixteen records, which
   /// may all end.
   static constexpr unsigned kMostWork = 4096, kVisitWork = 2000;

@@ -145,6 +145,10 @@ def worker_benchmark(checks, build, folder):
     measured = {row["scenario"] for row in results["rows"]} | {row["scenario"] for row in results.get("missing", [])}
     missing = [name for name in names if name not in measured]
     checks.check("culvert-bench: all of them are in the JSON", not missing, missing)
+    memory = [row for row in results["rows"] if row["unit"] == "bytes a mapping"]
+    checks.check("culvert-bench, memory: resident memory is more than the tables', in the JSON and in the table",
+                 memory and all(row.get("resident-mib", 0) > row["value"] * 1000 / 2**20 and
+                                f"{row['resident-mib']:.0f} MiB resident" in done.stdout for row in memory), memory)
     left = list(folder.glob("culvert-bench-*"))
     checks.check("culvert-bench: leaves nothing behind", not left, left)
     for arguments, word in ((["--only", "zzz"], "--list"), (["--mappings", 5], "--mappings"), (["--packets", 0], "--packets"),
@@ -152,6 +156,30 @@ def worker_benchmark(checks, build, folder):
         done = run(program, *arguments, env=environment)
         checks.check(f"culvert-bench {' '.join(map(str, arguments))}: exit code 2 and a reason",
                      done.returncode == 2 and word in done.stderr, done)
+    compare(checks, folder, figures)
+
+
+def compare(checks, folder, figures):
+    """bench/compare with a result, with itself and with what is none."""
+    program = ROOT / "bench" / "compare"
+    rows = len(json.loads(figures.read_text())["rows"]) if figures.exists() else 0
+    done = run(program, figures, figures)
+    checks.check("compare: a row for each figure, and no change", done.returncode == 0 and
+                 done.stdout.count("   +0.0 %") >= rows > 30, done)
+    files = {"void": "", "text": "hello", "list": "[]", "instructions": '{"nat44 out": 480}', "other":
+             '{"rows": [{"scenario": "another", "size": "", "value": 0}]}'}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    for name, words in (("void", ("not JSON", "--json")), ("text", ("not JSON", "--json")), ("list", ("no result", "--json")),
+                        ("instructions", ("no result", "--json")), ("other", ("share no scenario", "--only")),
+                        ("nowhere", ("No such file", "--json"))):
+        done = run(program, figures, folder / name)
+        checks.check(f"compare: {name}: exit code 1, the file and a remedy",
+                     done.returncode == 1 and not done.stdout and "Traceback" not in done.stderr
+                     and all(w in done.stderr for w in (str(folder / name), *words)), done)
+    done = run(program, folder / "other", folder / "other")
+    checks.check("compare: a figure of 0 is compared", done.returncode == 0 and "another" in done.stdout, done)
+    checks.check("compare: without arguments: exit code 2", run(program).returncode == 2)
 
 
 # --- Pktgen-DPDK ----------------------------------------------------------------------------------------------------

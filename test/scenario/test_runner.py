@@ -91,6 +91,7 @@ class Language(unittest.TestCase):
         "ip6 2001:db8::1 > 2001:db8::2 / dstopts encap-limit=4 / ip 10.0.0.1 > 198.51.100.1 / udp 1 > 2 / len=1",
         "ip6 2001:db8::1 > 2001:db8::2 / icmp6 packet-too-big mtu=1280 / [ip6 2001:db8::2 > 2001:db8::1 / tcp 1 > 2 A]",
         "ip6 2001:db8::1 > 2001:db8::2 / icmp6 echo-reply id=3 / len=8",
+        "ip6 2001:db8::1 > 2001:db8::2 / routing type=43 left=0 / tcp 1 > 2 A",
     ]
 
     def test_what_is_built_is_dissected_without_errors_and_matches(self):
@@ -291,6 +292,19 @@ class Runs(unittest.TestCase):
             1 >outside ip $E > 198.51.100.2 / udp $P > 53"""
         self.expect(text, 0)
         self.expect(text, 1, r"udp sport is \d+, but \$P was \d+ before", misbehaviour="wrong-port")
+
+    def test_order(self):
+        arriving = """config toy
+            0 inside> ip 10.0.0.1 > 198.51.100.1 / udp 5000 > 53 / "one"
+            0 inside> ip 10.0.0.1 > 198.51.100.1 / udp 5000 > 53 / "two"
+            0 inside> ip 10.0.0.1 > 198.51.100.2 / udp 5000 > 53 / "three"
+            """
+        one, two, three = (f'0 >outside ip $E > 198.51.100.{i} / udp $P > 53 / "{x}"\n'
+                           for i, x in ((1, "one"), (1, "two"), (2, "three")))
+        self.expect(arriving + two + one + three, 0)
+        self.expect(arriving + two + one + three + "in-order", 1, r'before it\n +expected .*"two"\n +got .*"one"')
+        for lines in (one + two + three, three + one + two, one + three + two):
+            self.expect(arriving + lines + "in-order", 0)
 
     def test_counts_constraints_and_records(self):
         for old, new, message in [

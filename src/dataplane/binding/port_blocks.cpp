@@ -285,18 +285,24 @@ bool PortBlocks::sweep(const Tables& tables, Millis now) {
 }
 
 bool PortBlocks::sweep_idle(const Tables& tables, Millis now) {
-  for (size_t slot = 0; slot < idle_.size(); slot++) {
+  unsigned released = 0;
+  // Goes on where it stopped, so that no pool's blocks wait for another's.
+  for (size_t step = 0; step < idle_.size(); step++, idle_hand_ = (idle_hand_ + 1) % idle_.size()) {
+    const size_t slot = idle_hand_;
     if (idle_[slot].first == kNoBlock) continue;
     Pool& pool = *tables.pools[slot];
     const bool leaving = pool.draining;
     const auto reason = leaving ? logging::EventReason::pool_removed : logging::EventReason::idle;
     const auto longest = static_cast<int32_t>(tables.instances[pool.instance()].port_set);
     // Releases can wait, allocations cannot: half of the ring is theirs.
-    for (unsigned n = 0; idle_[slot].first != kNoBlock; n++) {
+    while (idle_[slot].first != kNoBlock) {
       const BlockIndex b = idle_[slot].first;
       const ShortTime until = pool.block(b).idle_until;
       if (!leaving && !until.passed(now) && until.from(now) <= longest) break;
-      if (n == kReleasesAtOnce) return true;
+      if (released++ == kReleasesAtOnce) {
+        idle_hand_ = (slot + 1) % idle_.size();
+        return true;
+      }
       if (log_->waiting() > log_->capacity() / 2) return false;
       if (!release_block(tables, pool, b, reason, now)) return false;
     }

@@ -100,6 +100,7 @@ class PortBlocks {
   HoldQueue held_;
   std::vector<std::unique_ptr<BlockAllocator>> allocators_;  ///< by pool slot
   std::vector<IdleList> idle_;                               ///< by pool slot
+  size_t idle_hand_ = 0;                                     ///< slot that sweep_idle() goes on with
 };
 
 }  // namespace culvert::dataplane

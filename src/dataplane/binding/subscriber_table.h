@@ -22,9 +22,8 @@ struct SubscriberKey {
     return {a.masked(mask), instance};
   }
   uint64_t hash(const net::HashKey& k) const {
-    uint64_t w[2];
-    std::memcpy(w, prefix.bytes.data(), sizeof w);
-    return net::hash(k, w[0], w[1], instance);
+    const net::Ipv6Words w(prefix);
+    return net::hash(k, w.first, w.second, instance);
   }
   bool operator==(const SubscriberKey&) const = default;
 };

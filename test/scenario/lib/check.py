@@ -114,7 +114,7 @@ def _compare(replay, result, packets, bindings, before):
             got = [o for o in outputs if o.side == side and _moment(expected, o.time) == time]
             if before is not None and not want and time >= before:
                 continue
-            after, found = match_group(want, got, bindings, next_hop)
+            after, found = match_group(want, got, bindings, next_hop, scenario.in_order)
             bindings = after if after is not None else bindings
             complaints += found
     return bindings, complaints

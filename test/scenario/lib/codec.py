@@ -10,9 +10,9 @@ import struct
 from .language import ANY, ICMP_ECHO, ICMP_ERRORS, Layer, LanguageError, Symbol
 
 PROTOCOLS = {"icmp": 1, "ip": 4, "tcp": 6, "udp": 17, "ip6": 41, "frag": 44, "icmp6": 58, "dstopts": 60,
-             "hopopts": 0}
+             "hopopts": 0, "routing": 43}
 KINDS = {1: "icmp", 6: "tcp", 17: "udp"}
-KINDS6 = {0: "hopopts", 4: "ip", 6: "tcp", 17: "udp", 44: "frag", 58: "icmp6", 60: "dstopts"}
+KINDS6 = {0: "hopopts", 4: "ip", 6: "tcp", 17: "udp", 43: "routing", 44: "frag", 58: "icmp6", 60: "dstopts"}
 NO_NEXT_HEADER = 59
 
 DEFAULT_SOURCE_MAC = "02:00:00:00:ff:01"
@@ -131,6 +131,15 @@ def _build_options(layer, payload, _network, following):
                   layer.get("extlen", (len(options) + 2) // 8 - 1))) + options + payload
 
 
+def _build_routing(layer, payload, _network, following):
+    """RFC 8200 section 4.4. `opts` is the type-specific data, four zero bytes (type 0: reserved) unless given."""
+    data = layer.get("opts", bytes(4))
+    data += bytes(-(len(data) + 4) % 8)
+    return bytes((layer.get("nh", PROTOCOLS.get(following, NO_NEXT_HEADER)),
+                  layer.get("extlen", (len(data) + 4) // 8 - 1), layer.get("type", 0), layer.get("left", 0))) + \
+        data + payload
+
+
 def _build_frag(layer, payload, _network, following):
     return struct.pack(">BBHI", layer.get("nh", PROTOCOLS.get(following, NO_NEXT_HEADER)), 0,
                        layer.get("off", 0) | layer.get("more", False), layer.get("id", 0)) + payload
@@ -166,7 +175,7 @@ def _build_tcp(layer, payload, network, _following):
 
 def _build_icmp(layer, payload, network, _following):
     kind, rest = layer.get("type"), 0
-    if kind in ICMP_ECHO[layer.kind]:
+    if kind in ICMP_ECHO[layer.kind] or "id" in layer.fields:
         rest = layer.get("id", 0) << 16 | layer.get("seq", 0)
     elif "mtu" in layer.fields:
         rest = layer.get("mtu")
@@ -189,8 +198,8 @@ def _build_payload(layer, payload, _network, _following):
 
 
 _BUILDERS = {"eth": _build_eth, "vlan": _build_vlan, "ip": _build_ip, "ip6": _build_ip6, "dstopts": _build_options,
-             "hopopts": _build_options, "frag": _build_frag, "udp": _build_udp, "tcp": _build_tcp,
-             "icmp": _build_icmp, "icmp6": _build_icmp, "payload": _build_payload}
+             "hopopts": _build_options, "routing": _build_routing, "frag": _build_frag, "udp": _build_udp,
+             "tcp": _build_tcp, "icmp": _build_icmp, "icmp6": _build_icmp, "payload": _build_payload}
 
 
 # --- dissecting -----------------------------------------------------------------------------------------------
@@ -285,7 +294,7 @@ def _dissect_ip6(data, layers, partial):
     if first >> 28 != 6:
         layer.errors.append(f"version {first >> 28}")
     payload, whole, rest = _bounded(layer, data[40:], length, partial, "payload length")
-    while following in (0, 44, 60):
+    while following in (0, 43, 44, 60):
         kind = KINDS6[following]
         size = 8 if kind == "frag" else 8 + payload[1] * 8 if len(payload) >= 2 else 8
         if len(payload) < size:
@@ -302,7 +311,9 @@ def _dissect_ip6(data, layers, partial):
                 return
         else:
             extension = Layer(kind, {"nh": payload[0], "extlen": payload[1]})
-            if payload[2:4] == b"\x04\x01":
+            if kind == "routing":
+                extension.fields.update(type=payload[2], left=payload[3], opts=payload[4:size])
+            elif payload[2:4] == b"\x04\x01":
                 extension.fields["encap-limit"] = payload[4]
             else:
                 extension.fields["opts"] = payload[2:size]

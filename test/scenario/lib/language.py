@@ -99,6 +99,7 @@ FIELDS = {
             "version": _INT},
     "dstopts": {"encap-limit": _INT, "opts": _HEX, "nh": _INT, "extlen": _INT},
     "hopopts": {"encap-limit": _INT, "opts": _HEX, "nh": _INT, "extlen": _INT},
+    "routing": {"type": _INT, "left": _INT, "opts": _HEX, "nh": _INT, "extlen": _INT},
     "frag": {"id": _INT, "off": _INT, "more": _FLAG, "nh": _INT},
     "udp": {"len": _INT, "checksum": _INT, "bad-checksum": _FLAG, "any-checksum": _FLAG},
     "tcp": {"seq": _INT, "ack": _INT, "win": _INT, "opts": _HEX, "mss": _INT, "offset": _INT,
@@ -302,6 +303,7 @@ _QUIET = {
            "proto": None, "len": None, "ihl": None, "version": 4},
     "ip6": {"tc": 0, "dscp": 0, "ecn": 0, "flow": 0, "nh": None, "plen": None, "version": 6},
     "dstopts": {"nh": None, "extlen": None}, "hopopts": {"nh": None, "extlen": None},
+    "routing": {"type": 0, "opts": bytes(4), "nh": None, "extlen": None},
     "frag": {"nh": None, "more": False},
     "udp": {"len": None, "checksum": None},
     "tcp": {"seq": 0, "ack": 0, "win": None, "opts": b"", "mss": None, "offset": None},
@@ -347,6 +349,8 @@ def _render_layer(layer, twin):
     if layer.kind in ICMP_TYPES:
         names = {v: k for k, v in ICMP_TYPES[layer.kind].items()}
         words.append(names.get(f["type"], f"type={f['type']}"))
+    elif layer.kind == "routing":
+        done = done - {"type"}
     elif "type" in f and twin and "type" in twin.fields:
         words.append(f"type={f['type']:#06x}")
     quiet = _QUIET.get(layer.kind, {})

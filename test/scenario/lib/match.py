@@ -136,22 +136,52 @@ def _text(value):
     return str(value)
 
 
-def match_group(expected, got, bindings, next_hop_of):
-    """Assigns packets that came at one time on one side to the expected ones; order does not matter.
+def match_group(expected, got, bindings, next_hop_of, in_order=False):
+    """Assigns packets that came at one time on one side to the expected ones; order matters with `in_order` only,
+    and then within a flow.
 
     Returns (bindings, []) or (None, complaints)."""
     if len(expected) == len(got):
-        found = _assign(expected, list(got), bindings, next_hop_of)
+        found = _assign(expected, list(got), bindings, next_hop_of, in_order)
         if found is not None:
             return found, []
-    return None, _explain(expected, got, bindings, next_hop_of)
+    complaints = _explain(expected, got, bindings, next_hop_of)
+    if in_order and not complaints:
+        complaints = [_disorder(expected, list(got), bindings, next_hop_of)]
+    return None, complaints
 
 
-def _assign(expected, got, bindings, next_hop_of, budget=None):
+def _flow(output):
+    """What all packets of a flow have in common: addresses, ports, an echo's identifier."""
+    return [(x.kind, [x.get(n) for n in ("src", "dst", "sport", "dport", "id")[:4 if x.kind == "ip" else 5]])
+            for x in output.layers if x.kind not in ("eth", "payload")]
+
+
+def _disorder(expected, got, bindings, next_hop_of):
+    """Names the first packet that came before one of its flow that should have come earlier."""
+    rest = list(got)
+    for e in expected:
+        for g in rest:
+            try:
+                bindings = match_packet(e.layers, g.layers, bindings, next_hop_of(g))
+            except Mismatch:
+                continue
+            early = next((x for x in rest[:rest.index(g)] if _flow(x) == _flow(g)), None)
+            if early:
+                return f"line {e.line}: another packet of its flow came before it\n    expected {e.text}\n" \
+                       f"    got      {early.describe()}"
+            rest.remove(g)
+            break
+    return "packets of a flow came in another order"
+
+
+def _assign(expected, got, bindings, next_hop_of, in_order, budget=None):
     budget = budget if budget is not None else [20000]
     if not expected:
         return bindings
     for i, candidate in enumerate(got):
+        if in_order and _flow(candidate) in map(_flow, got[:i]):
+            continue
         budget[0] -= 1
         if budget[0] < 0:
             return None
@@ -159,7 +189,7 @@ def _assign(expected, got, bindings, next_hop_of, budget=None):
             after = match_packet(expected[0].layers, candidate.layers, bindings, next_hop_of(candidate))
         except Mismatch:
             continue
-        rest = _assign(expected[1:], got[:i] + got[i + 1:], after, next_hop_of, budget)
+        rest = _assign(expected[1:], got[:i] + got[i + 1:], after, next_hop_of, in_order, budget)
         if rest is not None:
             return rest
     return None

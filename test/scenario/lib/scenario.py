@@ -61,6 +61,7 @@ class Scenario:
     seed: int = 1
     workers: list = None
     until: int = None
+    in_order: bool = False  # packets of one flow, time and side come out as the lines stand
     packets: list = field(default_factory=list)
     counts: list = field(default_factory=list)
     log: list = None  # None: not compared
@@ -200,7 +201,7 @@ class _Reader:
         timed = {"nothing": self.nothing, "mappings": self.count, "blocks": self.count, "drops": self.count,
                  "stat": self.count, "log": self.log}
         untimed = {"config": self.config, "set": self.set, "link": self.link, "seed": self.seed,
-                   "workers": self.workers, "until": self.until}
+                   "workers": self.workers, "until": self.until, "in-order": self.in_order}
         if word in timed:
             timed[word](time, word, rest)
         elif word in untimed and time is None:
@@ -293,6 +294,11 @@ class _Reader:
 
     def workers(self, rest):
         self.s.workers = [int(w) for w in rest.split(",")]
+
+    def in_order(self, rest):
+        if rest:
+            raise LanguageError("`in-order` stands alone")
+        self.s.in_order = True
 
     def until(self, rest):
         self.s.until = _nanoseconds(rest)

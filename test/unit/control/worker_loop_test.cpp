@@ -71,7 +71,8 @@ class Box {
       if (w == 0 && workers > 1) loop->ports = {outside_.get()};
       if (w + 1 == workers) loop->ports = {inside_.get()};
       loop->stop_receiving = w + 1 != workers;
-      loop->of_interface = {inside_.get(), outside_.get()};
+      constexpr auto kHeader = static_cast<uint32_t>(sizeof(net::EthernetHeader));
+      loop->exits = {{inside_.get(), kHeader}, {outside_.get(), kHeader + 4}};
       loop->idle_sleep = true;
       loops_.push_back(std::move(loop));
     }

@@ -142,7 +142,7 @@ struct Bench {
     if (const auto* why = std::get_if<DropReason>(&verdict)) return *why;
     return std::nullopt;
   }
-  /// Lets the clock run and sweeps once: all of it when that is 0.8 s or more.
+  /// Lets the clock run and sweeps until nothing more is due: all of it when that is 0.8 s or more.
   void advance(Millis ms) {
     now += ms;
     while (binding.sweep(*tables, now)) continue;

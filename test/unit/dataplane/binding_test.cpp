@@ -499,3 +499,23 @@ TEST_CASE("Time long gone or far ahead confuses no timer", "[dataplane][binding]
   b.advance(20'000);
   CHECK(b.binding.mappings().size() == 0);
 }
+
+TEST_CASE("Blocks of one pool do not wait for another pool's to be given back", "[dataplane][binding]") {
+  Bench::Sizes sizes;
+  sizes.subscribers = 250;
+  Bench b(small_config({"203.0.113.0/27", "203.0.113.64/27"}), sizes);
+  std::set<uint16_t> used, returned;
+  for (unsigned host = 1; host < 250; host++) {
+    const MappingId id = b.must_open(inside_endpoint(static_cast<uint8_t>(host), 1));
+    used.insert(b.pool_of(b.mapping(id).external_address).slot());
+  }
+  REQUIRE(used.size() == 2);
+  b.advance(31'000);  // mappings end
+  const size_t before = b.ledger.events.size();
+  b.now += 11'000;  // port-set-timeout: all blocks are due at once
+  for (int sweeps = 0; sweeps < 2; sweeps++) b.binding.sweep(*b.tables, b.now);
+  b.ledger.read(b.log);
+  for (size_t i = before; i < b.ledger.events.size(); i++)
+    returned.insert(b.pool_of(b.ledger.events[i].external).slot());
+  CHECK(returned == used);
+}
