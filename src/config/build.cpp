@@ -78,6 +78,7 @@ Timers build_timers(const Record& r) {
   set(t.tcp_in_syn, r, "tcp-in-syn-timeout");
   set(t.icmp, r, "icmp-timeout");
   set(t.port_set, r, "port-set-timeout");
+  set(t.fragment_min, r, "fragment-min-timeout");
   return t;
 }
 
@@ -104,6 +105,9 @@ Instance build_instance(const Record& r) {
   set(i.name, r, "name");
   i.carriage = carriage_of(r).value_or(Carriage::nat44);
   set_list(i.aftr_addresses, r, "aftr-ipv6-addr");
+  set(i.softwire_payload_mtu, r, "softwire-payload-mtu");
+  i.cut_inner_packet = r.get<std::string>("fragment-behavior").value_or("outer") == "inner";
+  set(i.minimum_ipv6_mtu, r, "minimum-ipv6-mtu");
   set_list(i.nat64_prefixes, r, "nat64-prefix");
   for (const Record& match : r.records("subscriber-match")) {
     uint8_t mask = subscriber_mask(match, i.carriage);

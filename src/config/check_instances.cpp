@@ -22,6 +22,7 @@ constexpr Minimum minima[] = {
      "RFC 5382 REQ-5: a transitory session must not expire in less than 4 minutes"},
     {"tcp-in-syn-timeout", 6,
      "RFC 5382 REQ-4: an unsolicited SYN must not be answered for at least 6 seconds"},
+    {"fragment-min-timeout", 2, "RFC 6146 §3.4: the rest of a fragmented packet has at least 2 seconds"},
     {"icmp-timeout", 60, "RFC 5508 REQ-2: an ICMP query session must not expire in less than 60 seconds"},
 };
 
@@ -62,6 +63,16 @@ void require(const Record& record, std::string_view key, std::string_view why, s
                             std::string(why), fmt::format("add for example {}: {}", key, example)});
 }
 
+void check_payload_mtu(const Record& instance, Report& report) {
+  constexpr uint64_t kLeast = 1280 - 40;
+  const auto mtu = instance.get<uint64_t>("softwire-payload-mtu").value_or(0);
+  if (mtu == 0 || mtu >= kLeast) return;
+  report.add(instance.value_place("softwire-payload-mtu"),
+             {fmt::format("softwire-payload-mtu {} is less than {}", mtu, kLeast),
+              "every IPv6 link carries 1280 bytes, 40 of them the outer header (RFC 8200 §5)",
+              fmt::format("use {} or more, or 0 for what the inside MTU leaves", kLeast)});
+}
+
 void check_type(const Record& instance, Carriage carriage, Report& report) {
   auto number = static_cast<unsigned>(carriage);
   auto bit = static_cast<uint8_t>(1u << number);
@@ -75,6 +86,7 @@ void check_type(const Record& instance, Carriage carriage, Report& report) {
               "behind different B4s hosts have the same addresses (RFC 6333 §6.6)", "2001:db8:0:100::1",
               report);
   }
+  if (carriage == Carriage::ds_lite) check_payload_mtu(instance, report);
   if (carriage == Carriage::ds_lite)
     require(instance, "aftr-ipv6-addr", "B4s need an address at which their softwires end", "2001:db8::1",
             report);

@@ -67,6 +67,7 @@ struct Timers {
   seconds tcp_trans_close{240};  ///< tcp-trans-close-timeout, RFC 7857 §2.1
   seconds tcp_in_syn{6};         ///< tcp-in-syn-timeout, RFC 5382 REQ-4
   seconds icmp{60};              ///< icmp-timeout, RFC 5508 REQ-2
+  seconds fragment_min{2};       ///< fragment-min-timeout, RFC 6146 §3.4
   seconds port_set{60};          ///< port-set-timeout: a block is given back this long after its last mapping
   bool operator==(const Timers&) const = default;
 };
@@ -127,6 +128,9 @@ struct Instance {
   std::string name;
   Carriage carriage = Carriage::nat44;
   std::vector<net::Ipv6Address> aftr_addresses;                    ///< ds-lite: aftr-ipv6-addr
+  uint16_t softwire_payload_mtu = 0;                               ///< ds-lite; 0: what the inside MTU leaves
+  bool cut_inner_packet = false;                                   ///< ds-lite, fragment-behavior: inner
+  uint16_t minimum_ipv6_mtu = 1280;                                ///< nat64, RFC 7915 §4.1
   std::vector<net::Ipv6Prefix> nat64_prefixes;                     ///< nat64: nat64-prefix, RFC 6052 lengths
   std::vector<SubscriberMatch<net::Ipv4Prefix>> subscribers_ipv4;  ///< nat44
   std::vector<SubscriberMatch<net::Ipv6Prefix>> subscribers_ipv6;  ///< ds-lite, nat64

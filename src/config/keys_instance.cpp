@@ -17,6 +17,12 @@ constexpr Choice filtering_choices[] = {
     {"edf", "address- and port-dependent: only endpoints the subscriber has sent to"},
 };
 
+constexpr Choice fragment_choices[] = {
+    {"outer", "the packet is encapsulated and the IPv6 packet cut; the B4 puts it together (RFC 6333 §6.3)"},
+    {"inner",
+     "the IPv4 packet is cut, as by any router, and its fragments encapsulated: for B4s that cannot"},
+};
+
 constexpr Choice mapping_choices[] = {{"eim", "endpoint-independent mapping, the only one Culvert does"}};
 
 constexpr Choice protocol_choices[] = {
@@ -205,6 +211,33 @@ constexpr Key instance_keys[] = {
      .default_note = "none",
      .max_items = 200,
      .types = for_ds_lite},
+    {.name = "softwire-payload-mtu",
+     .kind = Kind::integer,
+     .meaning = "Bytes of an IPv4 packet that reach a B4 in one piece, where the access network carries less "
+                "than the "
+                "inside interface. 0: what the interface's MTU leaves, 40 less.",
+     .reference = "RFC 8676 softwire-payload-mtu, RFC 6333 §6.3",
+     .default_text = "0",
+     .min = 0,
+     .max = 9560,
+     .types = for_ds_lite},
+    {.name = "fragment-behavior",
+     .kind = Kind::choice,
+     .meaning = "How a packet leaves that is too big for the softwire and whose sender allows cutting it.",
+     .reference = "RFC 6333 §6.3, RFC 2473 §7.2",
+     .default_text = "outer",
+     .choices = fragment_choices,
+     .types = for_ds_lite},
+    {.name = "minimum-ipv6-mtu",
+     .kind = Kind::integer,
+     .meaning =
+         "An IPv4 packet whose sender allows cutting it leaves in IPv6 packets of at most so many bytes: the "
+         "least that any IPv6 link carries, or more where all of yours do.",
+     .reference = "RFC 7915 §4.1",
+     .default_text = "1280",
+     .min = 1280,
+     .max = 9600,
+     .types = for_nat64},
     {.name = "nat64-prefix",
      .kind = Kind::ipv6_prefix,
      .meaning =
@@ -332,6 +365,13 @@ constexpr Key instance_keys[] = {
      .default_text = "60",
      .min = 1,
      .max = 30 * day},
+    {.name = "fragment-min-timeout",
+     .kind = Kind::duration,
+     .meaning = "Fragments wait this long for the rest of their datagram.",
+     .reference = "RFC 8512 fragment-min-timeout, RFC 6146 §3.4 (at least 2 s)",
+     .default_text = "2",
+     .min = 1,
+     .max = 300},
     {.name = "allow-short-timers",
      .kind = Kind::boolean,
      .meaning = "Lets the timers above be shorter than their RFCs say.",

@@ -87,6 +87,7 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
     setup.sessions = share_of(config.capacity.sessions, n);
     setup.subscribers = share_of(config.capacity.subscribers, n);
     setup.held = share_of(config.hold_down.max, n);
+    setup.fragments = dataplane::fragments_for(options.buffers == nullptr ? 0 : options.buffers->size, n);
     for (uint64_t& w : setup.hash_key.word) w = seeds.next();
     setup.seed = seeds.next();
     setup.log = rings_.back().get();
@@ -132,6 +133,15 @@ void Engine::fill_interfaces(Tables& tables, const config::Config& config) {
     if (c.role != config::Role::outside) tables.inside = v.number;
     if (c.role != config::Role::inside) tables.outside = v.number;
     tables.interfaces.push_back(v);
+  }
+  const unsigned mtu = config.interfaces[tables.inside].mtu;
+  for (dataplane::InstanceView& i : tables.instances) {
+    constexpr unsigned kGrowth[] = {0, sizeof(net::Ipv6Header),
+                                    sizeof(net::Ipv6Header) - sizeof(net::Ipv4Header)};
+    unsigned fits =
+        mtu - kGrowth[static_cast<size_t>(i.carriage)];  // by carriage: RFC 2473 §7, RFC 7915 §4.1
+    if (i.softwire_mtu != 0) fits = std::min<unsigned>(fits, i.softwire_mtu);
+    i.inbound_mtu = static_cast<uint16_t>(fits);
   }
 }
 

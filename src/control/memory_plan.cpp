@@ -54,6 +54,11 @@ void add_packets(MemoryPlan& plan, const config::Config& config) {
   Adder(plan, "ring of free packet buffers", "", 1).other(std::bit_ceil(count + 1) * sizeof(void*));
 }
 
+void add_datagrams(MemoryPlan& plan, const config::Config& config) {
+  const uint32_t count = config.workers * dataplane::kDatagramBuffers;
+  Adder(plan, "buffers for datagrams of fragments", "", count).table(dataplane::datagram_memory(count));
+}
+
 void add_pools(MemoryPlan& plan, const config::Config& config) {
   uint64_t blocks = 0;
   Adder add(plan, "port blocks", "external-ip-address-pool", 0);
@@ -78,7 +83,7 @@ void add_pools(MemoryPlan& plan, const config::Config& config) {
   plan.parts[part].count = blocks;
 }
 
-/// A worker's tables, in the order of StatefulBinding's members.
+/// A worker's tables, in the order of StatefulBinding's members, then of Reassembly's.
 void add_workers(MemoryPlan& plan, const config::Config& config) {
   const uint64_t mappings = share_of(config.capacity.mappings, config.workers);
   const uint64_t sessions = share_of(config.capacity.sessions, config.workers);
@@ -87,6 +92,8 @@ void add_workers(MemoryPlan& plan, const config::Config& config) {
   Adder of_mappings(plan, "mappings", "capacity: mappings", config.capacity.mappings);
   Adder of_sessions(plan, "sessions", "capacity: sessions", config.capacity.sessions);
   Adder of_subscribers(plan, "subscribers", "capacity: subscribers", config.capacity.subscribers);
+  const uint32_t fragments = dataplane::fragments_for(config.capacity.packet_buffers, config.workers);
+  Adder of_fragments(plan, "fragments that wait", "capacity: packet-buffers", config.capacity.packet_buffers);
   Adder of_held(plan, "ports in hold-down", "hold-down-max", config.hold_down.max);
   for (unsigned w = 0; w < config.workers; w++) {
     of_mappings.table(mappings * sizeof(dataplane::Mapping));
@@ -99,6 +106,8 @@ void add_workers(MemoryPlan& plan, const config::Config& config) {
     of_held.table(held * sizeof(dataplane::HeldItem));
     of_mappings.table(Deadlines::bytes_for(mappings));
     of_sessions.table(Deadlines::bytes_for(sessions));
+    for (unsigned side = 0; side < 2; side++)
+      for (const size_t bytes : dataplane::Reassembly::tables_for(fragments)) of_fragments.table(bytes);
   }
 }
 
@@ -153,6 +162,7 @@ uint64_t MemoryPlan::table_bytes() const {
 MemoryPlan plan_memory(const config::Config& config) {
   MemoryPlan plan;
   add_packets(plan, config);
+  add_datagrams(plan, config);
   add_pools(plan, config);
   add_workers(plan, config);
   Adder rings(plan, "rings and the program", "", 1);

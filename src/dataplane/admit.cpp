@@ -81,11 +81,53 @@ WorkerId Pipeline::owner_of(const ExternalKey& external) {
 
 void Pipeline::miss_inbound(Packet& p) {
   const WorkerId owner = owner_of(p.external);
-  if (owner == w_.self_) [[likely]]
+  if (owner == w_.self_) [[likely]] {
+    hold_if_syn(p);
     return drop(p, DropReason::no_mapping);
+  }
   if (owner == kNoWorker)
     return t_.is_own(p.external.address) ? punt(p, false) : drop(p, DropReason::not_for_us);
   hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
+}
+
+/// RFC 5382 REQ-4.
+void Pipeline::hold_if_syn(const Packet& p) {
+  using Tcp = net::TcpHeader;
+  if (p.external.protocol != Protocol::tcp ||
+      (p.tcp_flags & (Tcp::kSyn | Tcp::kAck | Tcp::kRst | Tcp::kFin)) != Tcp::kSyn)
+    return;
+  const net::Ipv4Address source = p.remote.address;  // one of ours: hairpinned, or forged
+  if (t_.maybe_local(source) && (t_.pool_of(source) != nullptr || t_.is_own(source))) return;
+  if (owner_of(p.external) != w_.self_) return;
+  const config::PortAllocation& ports = usual_pool_->ports();
+  const uint16_t port = p.external.port.value();
+  if (port < ports.first_port || port > ports.last_port) return;
+  const InstanceView& policy = t_.instances[usual_pool_->instance()];
+  w_.held_syns_.hold(*p.ip4, p.interface, policy.tcp_in_syn, t_.icmp_error_rate, now_);
+}
+
+void Pipeline::answer_held_syn() {
+  const HeldSyn& syn = *w_.held_syns_.due(now_);
+  // A SYN may have gone out from another worker too, if the port's block was dealt to it since.
+  const bool answer =
+      owner_of(syn.external()) == w_.self_ && !w_.binding_.has_session(syn.external(), syn.remote());
+  if (answer) answer_syn(syn);
+  w_.held_syns_.pop(answer, t_.icmp_error_rate, now_);
+}
+
+void Pipeline::answer_syn(const HeldSyn& syn) {
+  constexpr net::Ipv4Address kDummy(0xc0000008);  // RFC 7600 §4.8
+  const InterfaceView& interface = t_.interfaces[syn.interface];
+  const uint64_t source = net::hash(net::HashKey{}, syn.remote().address.value(), 0);
+  rte_mbuf* fresh = nullptr;
+  if (w_.icmp_budget_.take(interface.faces_inside(), source, t_.icmp_error_rate, now_))
+    fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
+  if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
+  trim_to(fresh, 28 + syn.size());
+  Packet out(fresh);
+  write_port_unreachable(out.data, syn, interface.ipv4.value() == 0 ? kDummy : interface.ipv4, w_.next_id_++);
+  w_.counters_.icmp_errors_sent.add();
+  send(syn.interface, out, false);
 }
 
 }  // namespace culvert::dataplane

@@ -31,6 +31,10 @@ bool is_group_packet(const Packet& p, net::Be16 ether_type) {
   return false;
 }
 
+bool is_icmp6_error(const Packet& p, unsigned at) {
+  return p.length > at && p.data[at] >= net::kIcmp6Unreachable && p.data[at] <= net::kIcmp6ParameterProblem;
+}
+
 }  // namespace
 
 const InterfaceView* Pipeline::interface_of(uint16_t port, uint16_t vlan) const {
@@ -91,10 +95,10 @@ void Pipeline::take_marked(rte_mbuf* m) {
   Packet& p = next_packet(m, 0, mark.interface);
   fence(p);
   p.handed_over = mark.handed_over;
+  p.cut = mark.cut;
   switch (mark.form) {
     case Form::from_inside:
-      if (p.data[0] >> 4 == 6) return from_inside_ipv6(p);
-      return from_inside_ipv4(p);
+      return from_inside(p);
     case Form::from_outside:
       return from_outside(p);
     case Form::hairpin:
@@ -145,7 +149,11 @@ inline void Pipeline::from_inside_ipv4(Packet& p) {
   const net::Ipv4Address to = p.ip4->destination;
   if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) [[unlikely]]
     return punt(p, is_multicast(to));
-  to_lane<Carriage::nat44>(p, p.ip4->protocol, {{}, p.ip4->source, kNativeContext}, to);
+  const Source source{{}, p.ip4->source, kNativeContext};
+  p.carriage = Carriage::nat44;
+  if (p.ip4->is_fragment()) [[unlikely]]
+    return gather_from_inside(p, DatagramKey::ipv4(*p.ip4), source, fragment_of(p));
+  to_lane<Carriage::nat44>(p, p.ip4->protocol, source, to);
 }
 
 inline void Pipeline::from_inside_ipv6(Packet& p) {
@@ -164,43 +172,65 @@ inline void Pipeline::from_inside_ipv6(Packet& p) {
 }
 
 inline void Pipeline::open_softwire(Packet& p, Context context) {
-  uint8_t next;
-  unsigned at;
-  if (Refusal r = find_transport(p, &next, &at)) [[unlikely]]
+  Upper upper;
+  if (Refusal r = find_upper(p, &upper)) [[unlikely]]
     return drop(p, *r);
-  if (next != net::kIpIpv4) [[unlikely]] {
+  p.carriage = Carriage::ds_lite;
+  if (upper.fragment != nullptr && !upper.fragment->atomic()) [[unlikely]] {
+    if (was_joined(p)) return drop(p, DropReason::malformed_ipv6);
+    // A large ping to the AFTR address is the kernel's, see below.
+    if (upper.protocol == net::kIpIcmpv6 && t_.is_own(p.ip6->destination)) return punt(p, false);
+    // RFC 6333 §6.3: the AFTR reassembles before it decapsulates.
+    const DatagramKey key = DatagramKey::ipv6(*p.ip6, upper.fragment->id.value(), context);
+    return gather_from_inside(p, key, {net::Ipv6Words(p.ip6->source), {}, context}, fragment_of(p, upper));
+  }
+  if (upper.protocol != net::kIpIpv4) [[unlikely]] {
+    if (upper.protocol == net::kIpIcmpv6 && is_icmp6_error(p, upper.offset))
+      return icmp_error_about_softwire(p, context, upper.offset);
     // Ping to the AFTR address is the kernel's, where that address is one of the interface's.
     if (t_.is_own(p.ip6->destination)) return punt(p, is_neighbour_discovery(*p.ip6));
     return drop(p, DropReason::softwire_next_header);
   }
-  if (Refusal r = parse_ipv4(p, p.data + at, p.length - at)) [[unlikely]]
+  if (Refusal r = parse_ipv4(p, p.data + upper.offset, p.length - upper.offset)) [[unlikely]]
     return drop(p, *r);
   // RFC 6040 §4.2: a congestion mark that the inner packet's transport would not understand means loss.
   const bool congested = (p.ip6->traffic_class() & 3) == 3;
   if (congested && (p.ip4->tos & 3) == 0) [[unlikely]]
     return drop(p, DropReason::ecn_congestion);
-  to_lane<Carriage::ds_lite>(p, p.ip4->protocol, {net::Ipv6Words(p.ip6->source), p.ip4->source, context},
-                             p.ip4->destination);
+  const Source source{net::Ipv6Words(p.ip6->source), p.ip4->source, context};
+  if (p.ip4->is_fragment()) [[unlikely]]
+    return gather_from_inside(p, DatagramKey::softwire_inner(*p.ip6, *p.ip4, context), source,
+                              fragment_of(p));
+  to_lane<Carriage::ds_lite>(p, p.ip4->protocol, source, p.ip4->destination);
 }
 
 inline void Pipeline::open_nat64(Packet& p, Context context) {
-  uint8_t next;
-  unsigned at;
-  if (Refusal r = find_transport(p, &next, &at)) [[unlikely]]
+  Upper upper;
+  if (Refusal r = find_upper(p, &upper)) [[unlikely]]
     return drop(p, *r);
   const ContextView& prefix = t_.contexts[context];
   const net::Ipv4Address remote = net::extract(p.ip6->destination, prefix.length);
   // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
   if (prefix.well_known && !net::is_global(remote)) [[unlikely]]
     return drop(p, DropReason::martian);
-  p.l4 = p.data + at;
-  p.l4_length = static_cast<uint16_t>(p.length - at);
-  to_lane<Carriage::nat64>(p, next, {net::Ipv6Words(p.ip6->source), {}, context}, remote);
+  p.carriage = Carriage::nat64;
+  const Source source{net::Ipv6Words(p.ip6->source), {}, context};
+  if (upper.fragment != nullptr) [[unlikely]] {
+    const uint32_t id = upper.fragment->id.value();
+    if (was_joined(p)) return drop(p, DropReason::malformed_ipv6);
+    if (!upper.fragment->atomic())
+      return gather_from_inside(p, DatagramKey::ipv6(*p.ip6, id, context), source, fragment_of(p, upper));
+    // RFC 7915 §5.1.1: an atomic fragment's identification goes on as well.
+    p.cut = static_cast<uint16_t>(std::min<uint32_t>(p.length, kAnySize));
+    p.fragment_id = id;
+  }
+  p.l4 = p.data + upper.offset;
+  p.l4_length = static_cast<uint16_t>(p.length - upper.offset);
+  to_lane<Carriage::nat64>(p, upper.protocol, source, remote);
 }
 
 template <Carriage kCarriage>
 inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote) {
-  p.carriage = kCarriage;
   p.remote.address = remote;
   if (net::is_martian(remote)) [[unlikely]]
     return drop(p, DropReason::martian);
@@ -237,6 +267,8 @@ void Pipeline::from_outside(Packet& p) {
   p.remote.address = p.ip4->source;
   if (net::is_martian(p.remote.address)) [[unlikely]]
     return t_.is_own(to) ? punt(p, false) : drop(p, DropReason::martian);
+  if (p.ip4->is_fragment()) [[unlikely]]
+    return gather_from_outside(p);
   DropReason why;
   Ports ports;
   const Transport kind = parse_transport<false>(p, p.ip4->protocol, &ports, &why);

@@ -52,6 +52,10 @@ struct alignas(64) Counters {
   Counter holds_cut_short;  ///< ports and blocks reused before hold-down-timeout because hold-down-max was
                             ///< reached
   Counter icmp_errors_sent, icmp_errors_limited, icmp_errors_translated;
+  Counter fragments_received;  ///< that were taken to reassembly
+  Counter fragments_held;      ///< that wait there now
+  Counter fragments_merged;    ///< by how many packets there are fewer because datagrams became whole
+  Counter fragments_cut;       ///< by how many there are more because datagrams were cut
   std::array<Counter, kDropReasonCount> drops;
 
   void drop(DropReason reason, uint64_t n = 1) { drops[static_cast<size_t>(reason)].add(n); }

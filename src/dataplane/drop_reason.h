@@ -21,7 +21,11 @@ namespace culvert::dataplane {
   X(malformed_transport, "malformed-transport", "TCP, UDP or ICMP header does not fit its packet")          \
   X(truncated, "truncated", "frame is shorter than the packet in it says")                                  \
   X(ipv4_options, "ipv4-source-route", "IPv4 source route option (RFC 7126 section 4.3)")                   \
-  X(fragment, "fragment", "fragment, which this version does not carry yet")                                \
+  X(fragment_malformed, "fragment-malformed", "fragment whose length or offset cannot be right")            \
+  X(fragment_overlap, "fragment-overlap", "fragment of a datagram whose fragments overlap (RFC 5722)")      \
+  X(fragment_duplicate, "fragment-duplicate", "fragment that is there already")                             \
+  X(fragment_limit, "fragment-limit", "fragment of a datagram that had to go to make room for others")      \
+  X(fragment_timeout, "fragment-timeout", "fragment whose datagram did not become whole in time")           \
   X(unknown_protocol, "unknown-protocol", "transport protocol that the binding cannot carry")               \
   X(icmp_type, "icmp-type", "ICMP that is neither a subscriber's echo, its reply nor a translatable error") \
   X(icmp_error_unmapped, "icmp-error-unmapped", "ICMP error about a packet no mapping knows")               \

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -22,6 +23,7 @@
 #include <stdexcept>
 
 #include "dataplane/huge_array.h"
+#include "net/headers.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -271,14 +273,14 @@ struct Pages {
 /// A pool on pages of our own, transparent huge ones where the kernel has them: on DPDK's 4 KiB pages every
 /// packet would cost a miss of the TLB. For virtual devices, which need no physical addresses. Null with
 /// rte_errno set.
-rte_mempool* make_pool_on_own_pages(const std::string& name, uint32_t count, unsigned cache, uint16_t room) {
+rte_mempool* make_pool_on_own_pages(const std::string& name, uint32_t count, unsigned cache, uint32_t room) {
   rte_mempool* pool =
       rte_mempool_create_empty(name.c_str(), count, sizeof(rte_mbuf) + room, cache,
                                sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
   if (pool == nullptr) return nullptr;
   rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
   rte_pktmbuf_pool_private facts{};
-  facts.mbuf_data_room_size = room;
+  facts.mbuf_data_room_size = static_cast<uint16_t>(std::min<uint32_t>(room, UINT16_MAX));
   rte_pktmbuf_pool_init(pool, &facts);
   size_t chunk = 0, align = 0;
   const ssize_t bytes = rte_mempool_op_calc_mem_size_default(pool, count, 0, &chunk, &align);
@@ -300,7 +302,27 @@ rte_mempool* make_pool_on_own_pages(const std::string& name, uint32_t count, uns
   return pool;
 }
 
+/// Bytes of a datagram's buffer: more than an mbuf can say, whose buf_len has 16 bits. The pipeline knows its
+/// packets' borders by itself.
+constexpr unsigned kDatagramRoom = 66 * 1024;
+static_assert(kDatagramRoom > RTE_PKTMBUF_HEADROOM + sizeof(net::Ipv6Header) + 65'535);
+
 }  // namespace
+
+size_t datagram_memory(uint32_t count) {
+  const size_t each = rte_mempool_calc_obj_size(static_cast<uint32_t>(sizeof(rte_mbuf)) + kDatagramRoom,
+                                                RTE_MEMPOOL_F_NO_IOVA_CONTIG, nullptr);
+  return count * each + RTE_MEMPOOL_ALIGN;
+}
+
+BufferPool make_datagram_buffers(uint32_t count) {
+  static std::atomic<unsigned> number{0};
+  BufferPool pool(make_pool_on_own_pages(fmt::format("datagrams{}", number++), count, 0, kDatagramRoom));
+  if (pool == nullptr)
+    throw std::runtime_error(fmt::format("{} buffers for datagrams ({}) cannot be had: {}", count,
+                                         size_text(datagram_memory(count)), rte_strerror(rte_errno)));
+  return pool;
+}
 
 BufferPool make_buffers(const std::string& name, uint32_t count, uint16_t mtu) {
   const unsigned cache = count >= 1024 ? 256 : 0;

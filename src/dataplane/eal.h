@@ -58,6 +58,12 @@ uint16_t data_room(uint16_t mtu);
 /// Throws std::runtime_error with the size and a remedy.
 BufferPool make_buffers(const std::string& name, uint32_t count, uint16_t mtu);
 
+/// Makes a pool of `count` buffers that hold a whole datagram of 65,535 bytes, an IPv6 header before it, and
+/// headroom. No device can have them: they are on pages of our own. Throws std::runtime_error.
+BufferPool make_datagram_buffers(uint32_t count);
+/// What that pool takes, in bytes.
+size_t datagram_memory(uint32_t count);
+
 /// Whether a configured device is a PCI address ("0000:81:00.0", "81:00.0,key=value"), not a virtual device
 /// string.
 bool is_pci(std::string_view device);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "dataplane/carriage/rewrite.h"
+#include "dataplane/icmp_errors.h"
 #include "dataplane/pipeline.h"
 
 namespace culvert::dataplane {
@@ -10,9 +11,6 @@ namespace {
 constexpr net::Ipv4Address kAftrInner(0xc0000001);
 /// RFC 7600 §4.8: the IPv4 dummy address, for boxes that have none.
 constexpr net::Ipv4Address kDummy(0xc0000008);
-
-constexpr unsigned kMaxIpv4Error = 576;   ///< RFC 1812 §4.3.2.3
-constexpr unsigned kMaxIpv6Error = 1280;  ///< RFC 4443 §2.4(c)
 
 bool may_answer(net::Ipv4Address source) {
   const uint32_t first = source.value() >> 24;
@@ -35,11 +33,12 @@ void to_icmp6(uint8_t* type, uint8_t* code) {
 }  // namespace
 
 void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu) {
-  if (p.hairpin) return;
   const bool nat64 = p.ip4 == nullptr;
   if (!nat64 && !may_answer(p.ip4->source)) return;
   if (nat64 && p.ip6->source.bytes[0] == 0xff) return;
-  const bool from_inside = nat64 || p.ip6 != nullptr || t_.interfaces[p.interface].faces_inside();
+  // What hairpinned comes from outside, as far as its second half is concerned (RFC 5508 REQ-7).
+  const bool from_inside =
+      nat64 || p.ip6 != nullptr || (!p.hairpin && t_.interfaces[p.interface].faces_inside());
   const uint64_t source = net::hash(net::HashKey{}, nat64 ? p.ip6->source.high() : p.ip4->source.value(),
                                     p.ip6 != nullptr ? p.ip6->source.low() : 0);
   if (!w_.icmp_budget_.take(from_inside, source, t_.icmp_error_rate, now_))
@@ -53,7 +52,7 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   trim_to(fresh, 28 + quoted);
   Packet out(fresh);
   auto* ip = reinterpret_cast<net::Ipv4Header*>(out.data);
-  const net::Ipv4Address own = t_.interfaces[p.interface].ipv4;
+  const net::Ipv4Address own = t_.interfaces[p.hairpin ? t_.outside : p.interface].ipv4;
   *ip = net::Ipv4Header{};
   ip->version_ihl = 0x45;
   ip->tos = 0xc0;  // RFC 1812 §4.3.2.5: internetwork control
@@ -72,6 +71,7 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   std::memcpy(icmp->payload(), p.ip4, quoted);
   icmp->checksum = net::Sum().add_bytes(icmp, 8 + quoted).checksum();
   w_.counters_.icmp_errors_sent.add();
+  if (p.hairpin) return turn_back(out);
   if (softwire) {
     // A fresh mbuf has DPDK's whole headroom: there is room for the outer header.
     if (!carriage::encapsulate(out, p.ip6->destination, p.ip6->source))
@@ -90,7 +90,7 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
   Packet out(fresh);
   auto* ip = reinterpret_cast<net::Ipv6Header*>(out.data);
   *ip = net::Ipv6Header{};
-  ip->version_class_label = net::Be32(6u << 28);
+  ip->version_class_label = net::Be32(6u << 28 | 0xc0u << 20);  // as RFC 1812 §4.3.2.5 says for IPv4
   ip->payload_length = net::Be16(static_cast<uint16_t>(8 + quoted));
   ip->next_header = net::kIpIcmpv6;
   ip->hop_limit = 64;

@@ -26,22 +26,30 @@ Refusal check_options(const net::Ipv4Header& ip) {
   return {};
 }
 
-Refusal skip_extensions(const Packet& p, uint8_t* protocol, unsigned* offset) {
+Refusal skip_extensions(const Packet& p, Upper* upper) {
   const uint8_t* data = reinterpret_cast<const uint8_t*>(p.ip6);
   const unsigned size = static_cast<unsigned>(sizeof *p.ip6) + p.ip6->payload_length.value();
   uint8_t next = p.ip6->next_header;
   unsigned at = sizeof *p.ip6;
-  while (next == net::kIpHopByHop || next == net::kIpDestOptions || next == net::kIpRouting) {
+  const net::FragmentHeader* fragment = nullptr;
+  while (next == net::kIpHopByHop || next == net::kIpDestOptions || next == net::kIpRouting ||
+         next == net::kIpFragment) {
     if (at + 8 > size) return DropReason::malformed_ipv6;
+    if (next == net::kIpFragment) {
+      if (fragment != nullptr) return DropReason::malformed_ipv6;
+      fragment = reinterpret_cast<const net::FragmentHeader*>(data + at);
+      next = fragment->next_header;
+      at += sizeof *fragment;
+      if (!fragment->atomic()) break;
+      continue;
+    }
     const unsigned length = 8u + 8u * data[at + 1];
     if (at + length > size) return DropReason::malformed_ipv6;
     if (next == net::kIpRouting && data[at + 3] != 0) return DropReason::malformed_ipv6;  // segments left
     next = data[at];
     at += length;
   }
-  if (next == net::kIpFragment) return DropReason::fragment;
-  *protocol = next;
-  *offset = at;
+  *upper = {next, at, fragment};
   return {};
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "dataplane/drop_reason.h"
+#include "dataplane/fragments/reassembly.h"
 #include "dataplane/packet.h"
 #include "net/checksum.h"
 
@@ -34,8 +35,8 @@ struct Ports {
 Refusal check_options(const net::Ipv4Header& ip);
 
 /// Lays `p.ip4`, `p.l4` and `p.l4_length` over an IPv4 packet of at most `available` bytes at `at`. Checks
-/// version, lengths, header checksum and source routes; refuses fragments. Cuts Ethernet padding off when the
-/// packet is the outermost one.
+/// version, lengths, header checksum and source routes. Cuts Ethernet padding off when the packet is the
+/// outermost one. It may be a fragment.
 inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
   if (available < sizeof(net::Ipv4Header)) return DropReason::truncated;
   auto* ip = reinterpret_cast<net::Ipv4Header*>(at);
@@ -51,8 +52,6 @@ inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
     if (total > available) return DropReason::truncated;
     if (Refusal r = check_options(*ip)) return r;
   }
-  if (ip->is_fragment()) [[unlikely]]
-    return DropReason::fragment;
   p.ip4 = ip;
   p.l4 = at + header;
   p.l4_length = static_cast<uint16_t>(total - header);
@@ -74,20 +73,51 @@ inline Refusal parse_ipv6(Packet& p) {
   return {};
 }
 
-/// The same as find_transport() for packets that have extension headers.
-Refusal skip_extensions(const Packet& p, uint8_t* protocol, unsigned* offset);
+/// What an IPv6 header and its extension headers carry.
+struct Upper {
+  uint8_t protocol = 0;  ///< the first next header that is no extension header
+  unsigned offset = 0;   ///< where it begins, in bytes from `p.ip6`
+  /// There was a fragment header: an atomic one was passed (RFC 6946), behind any other the payload of a
+  /// fragment begins.
+  const net::FragmentHeader* fragment = nullptr;
+};
+
+/// The same as find_upper() for packets that have extension headers.
+Refusal skip_extensions(const Packet& p, Upper* upper);
 
 /// Walks hop-by-hop options, destination options and a spent routing header (RFC 7915 §5.1: skipped) behind
-/// `p.ip6`. On success `*protocol` is the first other next header and `*offset` where it starts, in bytes
-/// from `p.ip6`. A fragment is refused.
-inline Refusal find_transport(const Packet& p, uint8_t* protocol, unsigned* offset) {
+/// `p.ip6`, and a fragment header.
+inline Refusal find_upper(const Packet& p, Upper* upper) {
   const uint8_t next = p.ip6->next_header;
   if (next == net::kIpIpv4 || next == net::kIpUdp || next == net::kIpTcp) [[likely]] {
-    *protocol = next;
-    *offset = sizeof *p.ip6;
+    *upper = {next, sizeof *p.ip6, nullptr};
     return {};
   }
-  return skip_extensions(p, protocol, offset);
+  return skip_extensions(p, upper);
+}
+
+/// Where the payload of the IPv4 fragment at `p.ip4` is, which may lie in a softwire. Congestion that the
+/// outer header tells of is its own (RFC 6040 §4.2).
+inline Fragment fragment_of(const Packet& p) {
+  return {p.m,
+          static_cast<unsigned>(reinterpret_cast<uint8_t*>(p.ip4) - p.data),
+          static_cast<unsigned>(p.l4 - p.data),
+          p.l4_length,
+          p.ip4->offset(),
+          p.ip4->more(),
+          p.ip4->total_length.value(),
+          static_cast<uint8_t>(p.ip6 != nullptr && (p.ip6->traffic_class() & 3) == 3 ? 3 : p.ip4->tos & 3)};
+}
+/// The same of an IPv6 fragment; not an atomic one.
+inline Fragment fragment_of(const Packet& p, const Upper& upper) {
+  return {p.m,
+          0,
+          upper.offset,
+          p.length - upper.offset,
+          upper.fragment->offset(),
+          upper.fragment->more(),
+          p.length,
+          static_cast<uint8_t>(p.ip6->traffic_class() & 3)};
 }
 
 /// ICMP at `p.l4`, as parse_transport().

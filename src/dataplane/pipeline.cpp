@@ -1,5 +1,7 @@
 #include "dataplane/pipeline.h"
 
+#include <utility>
+
 #include "dataplane/carriage/rewrite.h"
 
 namespace culvert::dataplane {
@@ -42,17 +44,22 @@ void Pipeline::run() {
   }
 }
 
-/// What hairpinned comes in from outside, once: its source is external now, so it can't come round again.
+/// What hairpinned comes in from outside. Its source is external now, so it can't come round again; errors
+/// about it may, and nothing answers those.
 void Pipeline::hairpin() {
-  taken_ = 0;
-  for (unsigned i = 0; i < hairpins_; i++) {
-    Packet& p = next_packet(hairpin_[i], 0, t_.inside);
-    fence(p);
-    p.hairpin = true;
-    from_outside(p);
+  while (hairpins_ != 0) {
+    taken_ = 0;
+    const auto turned = hairpin_;
+    const unsigned count = std::exchange(hairpins_, 0);
+    for (unsigned i = 0; i < count; i++) {
+      Packet& p = next_packet(turned[i], 0, t_.inside);
+      p.cut = Mark::of(p.m).cut;
+      fence(p);
+      p.hairpin = true;
+      from_outside(p);
+    }
+    if (inbound_.count != 0) inbound();
   }
-  hairpins_ = 0;
-  if (inbound_.count != 0) inbound();
 }
 
 template <typename Missed>
@@ -138,18 +145,27 @@ void Pipeline::outbound() {
   lane.count = 0;
 }
 
-/// Whether the packet's IPv4 form fits the outside MTU; tells the sender what would (RFC 1191 §4, RFC 7915
-/// §5).
-bool Pipeline::fits_outside(const Packet& p) {
+/// RFC 1191 §4, RFC 7915 §5.
+bool Pipeline::fits_outside(Packet& p) {
   const unsigned mtu = t_.interfaces[t_.outside].mtu;
-  const bool nat64 = p.carriage == Carriage::nat64;
-  const unsigned length = nat64 ? p.l4_length + 20u : p.ip4->total_length.value();
-  if (length <= mtu) return true;
-  if (nat64)
-    answer_error(p, net::kIcmpUnreachable, 4, mtu + 20);
-  else if ((p.ip4->fragment.value() & net::Ipv4Header::kDontFragment) != 0)
-    answer_error(p, net::kIcmpUnreachable, 4, mtu);
+  if (p.carriage != Carriage::nat64) return p.ip4->total_length.value() <= mtu || may_be_cut(p, mtu);
+  if (p.l4_length + 20u > kAnySize) return false;  // no IPv4 packet is so long
+  // What came in fragments has no DF as IPv4 (RFC 7915 §5.1.1).
+  if (p.l4_length + 20u <= mtu || p.cut != 0) return true;
+  answer_error(p, net::kIcmpUnreachable, 4, mtu + 20);
   return false;
+}
+
+/// RFC 791 §3.2, RFC 1191 §3: a packet may be cut where its sender has not forbidden it; fragments that were
+/// forbidden to be cut further pass if each of them does.
+bool Pipeline::may_be_cut(Packet& p, unsigned limit) {
+  const bool df = p.ip4->dont_fragment();
+  if (df && (p.cut == 0 || p.cut > limit)) {
+    answer_error(p, net::kIcmpUnreachable, 4, limit);
+    return false;
+  }
+  if (p.cut == 0) p.cut = kAnySize;
+  return true;
 }
 
 void Pipeline::inbound() {
@@ -169,7 +185,6 @@ void Pipeline::inbound() {
   lane.count = known;
 
   std::array<Sums, kCarriageCount> sent;
-  const unsigned mtu = t_.interfaces[t_.inside].mtu;
   for (unsigned i = 0; i < lane.count; i++) {
     Packet& p = *lane.member[i];
     if (p.ip4->ttl <= 1) [[unlikely]] {
@@ -178,13 +193,9 @@ void Pipeline::inbound() {
       continue;
     }
     const Mapping& m = table[p.mapping];
-    const Carriage carriage = t_.instances[m.instance].carriage;
-    constexpr unsigned kGrowth[] = {0, 40, 20};  // by carriage
-    const unsigned growth = kGrowth[static_cast<size_t>(carriage)];
-    if (p.length + growth > mtu) [[unlikely]] {
-      // RFC 1191 §3: what fits through is said where fragmenting is forbidden.
-      if ((p.ip4->fragment.value() & net::Ipv4Header::kDontFragment) != 0)
-        answer_error(p, net::kIcmpUnreachable, 4, mtu - growth);
+    const InstanceView& policy = t_.instances[m.instance];
+    const Carriage carriage = policy.carriage;
+    if (p.length > policy.inbound_mtu && !may_be_cut(p, policy.inbound_mtu)) [[unlikely]] {
       drop(p, DropReason::too_big);
       continue;
     }
@@ -205,15 +216,51 @@ void Pipeline::inbound() {
 inline void Pipeline::deliver_inside(Packet& p, const Mapping& m, Carriage carriage, Sums& sent) {
   bool room = true;
   if (carriage == Carriage::nat64) {
-    room = carriage::nat64_in(p, m, t_.contexts[m.internal.context]);
+    const ContextView& prefix = t_.contexts[m.internal.context];
+    // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
+    if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]]
+      return drop(p, DropReason::martian);
+    room = carriage::nat64_in(p, m, prefix, t_.instances[m.instance].minimum_ipv6_mtu);
   } else {
     carriage::ipv4_in(p, m);
-    if (carriage == Carriage::ds_lite)
+    if (carriage == Carriage::ds_lite) {
+      if (p.cut != 0) [[unlikely]]
+        return deliver_pieces(p, m, sent);
       room = carriage::encapsulate(p, t_.contexts[m.internal.context].address, m.internal.ipv6);
+    }
   }
   if (!room) [[unlikely]]
     return drop(p, DropReason::no_buffer);
   transmit(exit_of(t_.inside, carriage != Carriage::nat44), p, sent);
+}
+
+void Pipeline::deliver_pieces(Packet& p, const Mapping& m, Sums& sent) {
+  const InstanceView& policy = t_.instances[m.instance];
+  const net::Ipv6Address& aftr = t_.contexts[m.internal.context].address;
+  const Exit& exit = exit_of(t_.inside, true);
+  // RFC 6333 §6.3: the packet is encapsulated, then cut; so are the fragments that it came in.
+  const bool cut_inner = policy.cut_inner_packet;
+  const auto outer_size = static_cast<uint16_t>(policy.inbound_mtu + sizeof(net::Ipv6Header));
+  if (p.cut == kAnySize && !cut_inner) {
+    if (!carriage::encapsulate(p, aftr, m.internal.ipv6)) return drop(p, DropReason::no_buffer);
+    p.cut = outer_size;
+    return transmit(exit, p, sent);
+  }
+  const net::Ipv4Header& whole = *p.ip4;
+  const CutPlan plan = plan_ipv4(whole, piece_limit(p.cut, cut_inner ? policy.inbound_mtu : kAnySize));
+  std::array<rte_mbuf*, CutPlan::kMostPieces> pieces;
+  if (!take_buffers(p, plan, pieces.data())) return;
+  for (unsigned i = 0; i < plan.pieces; i++) {
+    write_piece(pieces[i], whole, plan, i);
+    Packet piece(pieces[i]);
+    if (!carriage::encapsulate(piece, aftr, m.internal.ipv6)) {
+      drop(piece, DropReason::no_buffer);
+      continue;
+    }
+    if (piece.length > outer_size) piece.cut = outer_size;
+    transmit(exit, piece, sent);
+  }
+  free_packet(p.m);
 }
 
 }  // namespace culvert::dataplane

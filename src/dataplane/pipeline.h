@@ -14,7 +14,8 @@
 
 #include <array>
 
-#include "dataplane/parse.h"
+#include "dataplane/fragments/cut.h"
+#include "dataplane/quoted.h"
 #include "dataplane/worker.h"
 
 namespace culvert::dataplane {
@@ -27,6 +28,8 @@ class Pipeline {
   void take_frames(rte_mbuf** frames, unsigned count, uint16_t port);
   /// An mbuf from a ring, with its Mark.
   void take_marked(rte_mbuf* m);
+  /// The held SYN whose turn it is is answered, or forgotten if its connection was opened meanwhile.
+  void answer_held_syn();
   /// Runs the lanes, once.
   void run();
 
@@ -70,8 +73,11 @@ class Pipeline {
   /// Parses the packet inside a softwire; the outer header stays until decapsulate() in the last stage, since
   /// handing over and answering errors need it.
   void open_softwire(Packet& p, Context context);
+  /// Whether a packet is a datagram that came in fragments.
+  bool was_joined(const Packet& p) const { return p.m->pool == w_.fabric_.datagrams.get(); }
   void open_nat64(Packet& p, Context context);
   void from_outside(Packet& p);
+  void from_inside(Packet& p) { p.data[0] >> 4 == 6 ? from_inside_ipv6(p) : from_inside_ipv4(p); }
   /// The internal key but for its transport part.
   struct Source {
     net::Ipv6Words ipv6;
@@ -82,6 +88,21 @@ class Pipeline {
   template <Carriage kCarriage>
   void to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote);
   const InterfaceView* interface_of(uint16_t port, uint16_t vlan) const;
+
+  // gather.cpp: fragments become datagrams (fragments/reassembly.h), which begin at from_inside() or
+  // from_outside() again. Whatever came of it, the fragment is no longer the caller's.
+  /// An IPv4 fragment for a pool address.
+  void gather_from_outside(Packet& p);
+  /// A fragment from inside, of p.carriage: `source` is its subscriber's. `from`: where its payload begins.
+  void gather_from_inside(Packet& p, const DatagramKey& key, const Source& source, const Fragment& fragment);
+  /// Hands a fragment to reassembly, and goes on with the datagram if that is whole now.
+  void gather(Packet& p, Reassembly& waiting, const DatagramKey& key, uint64_t owner,
+              const Fragment& fragment, uint32_t timeout);
+  Reassembly::Whole hold_copies(Packet& p, Reassembly& waiting, const DatagramKey& key, uint64_t owner,
+                                const Fragment& fragment, uint32_t timeout);
+  void drop_all(rte_mbuf* first, DropReason reason);
+  /// A datagram's bytes in one buffer; null when it was dropped. Takes its fragments.
+  rte_mbuf* join_up(const Reassembly::Whole& whole, DatagramKey::Kind kind);
   /// Room for the next packet of the burst. It is in no lane yet.
   Packet& next_packet(rte_mbuf* m, unsigned l2, uint8_t interface) {
     return *new (&packets_[taken_]) Packet(m, l2, interface);
@@ -97,14 +118,26 @@ class Pipeline {
   void outbound();
   void inbound();
   void hairpin();
-  /// Whether the IPv4 form of an outbound packet, in bytes, fits the outside MTU; if not, its sender is told.
-  bool fits_outside(const Packet& p);
+  /// Whether the IPv4 form of an outbound packet fits the outside MTU, if need be in pieces; if not, its
+  /// sender is told.
+  bool fits_outside(Packet& p);
+  /// Whether a packet too big for the way ahead may go on in pieces, and marks it so. `limit`: bytes of it
+  /// that pass in one piece; if not, its sender is told.
+  bool may_be_cut(Packet& p, unsigned limit);
   /// Rewrites an inbound packet for its carriage, which is the mapping's, counts it in `sent` and sends it.
   void deliver_inside(Packet& p, const Mapping& m, Carriage carriage, Sums& sent);
+  /// The last of it for a packet into a softwire that has Packet::cut.
+  void deliver_pieces(Packet& p, const Mapping& m, Sums& sent);
   /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its
   /// destination.
   void deliver_outside(Packet& p) { deliver_outside(p, exit_of(t_.outside, false), sent_[t_.outside]); }
   void deliver_outside(Packet& p, const Exit& exit, Sums& sent);
+  /// Keeps an IPv4 packet for hairpin().
+  void turn_back(Packet& p) {
+    settle(p);
+    Mark{.cut = p.cut}.put(p.m);
+    hairpin_[hairpins_++] = p.m;
+  }
 
   // admit.cpp: packets whose endpoint no mapping here has.
   /// From inside, of one lane: hands them over, makes mappings, or drops them. Those that have a mapping now
@@ -113,15 +146,20 @@ class Pipeline {
   MappingId make_mapping(Packet& p, const StatefulBinding::Newcomer& newcomer);
   /// From outside: another worker's address, or nobody's port.
   void miss_inbound(Packet& p);
+  /// A packet from outside that is not let in: if it is a SYN, its sender may be told later (held_syn.h).
+  void hold_if_syn(const Packet& p);
+  void answer_syn(const HeldSyn& syn);
   /// Whose an external endpoint is; kNoWorker when it is in no pool.
   WorkerId owner_of(const ExternalKey& external);
 
-  // icmp_errors.cpp: errors about translated packets (RFC 5508 §4, RFC 7915 §4.2/5.2).
+  // icmp_errors.cpp, icmp_errors_out.cpp: errors about translated packets.
   void icmp_error_from_inside(Packet& p);
   void icmp_error_from_outside(Packet& p);
-  void icmp_error_ipv4_in(Packet& p, const Mapping& m);
-  void icmp_error_nat64_in(Packet& p, const Mapping& m);
-  void icmp_error_nat64_out(Packet& p);
+  void icmp_error_ipv4_in(Packet& p, const Mapping& m, const Quoted& quoted);
+  void icmp_error_nat64_in(Packet& p, const Mapping& m, const Quoted& quoted);
+  void icmp_error_nat64_out(Packet& p, const Mapping& m, const Quoted& quoted);
+  /// `at`: where the ICMPv6 header is.
+  void icmp_error_about_softwire(Packet& p, Context context, unsigned at);
 
   // icmp_answer.cpp: errors the box itself makes.
   /// Tells the sender of a packet from either side that it was not forwarded; type and code are ICMPv4's and
@@ -138,6 +176,10 @@ class Pipeline {
   }
   /// The same for who knows the exit and counts what is sent himself.
   void transmit(const Exit& exit, Packet& p, Sums& sent);
+  /// The same for a packet that has Packet::cut: copies of its pieces leave.
+  void transmit_pieces(const Exit& exit, Packet& p, Sums& sent);
+  /// Buffers for the pieces of a packet. False, and the packet is dropped, when there are not enough.
+  bool take_buffers(Packet& p, const CutPlan& plan, rte_mbuf** pieces);
   const Exit& exit_of(uint8_t interface, bool ipv6) {
     Exit& exit = exits_[2u * interface + (ipv6 ? 1 : 0)];
     if (!exit.known) find_exit(exit, interface, ipv6);
@@ -155,7 +197,11 @@ class Pipeline {
     dropped_[drops_++] = m;
     if (drops_ == dropped_.size()) free_dropped();
   }
-  void drop(Packet& p, DropReason reason) { drop(p.m, reason); }
+  void drop(Packet& p, DropReason reason) {
+    if (reason == DropReason::filtered) [[unlikely]]
+      hold_if_syn(p);
+    drop(p.m, reason);
+  }
   void free_dropped();
   /// What subscriber-match says of the source; nullopt: no subscriber.
   std::optional<SubscriberRule> rule_for(const Packet& p) const;
@@ -180,6 +226,8 @@ class Pipeline {
 };
 
 inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
+  if (p.cut != 0) [[unlikely]]
+    return transmit_pieces(exit, p, sent);
   const unsigned size = exit.size;
   rte_mbuf* m = p.m;
   const auto room = static_cast<unsigned>(p.data - static_cast<uint8_t*>(m->buf_addr));
@@ -187,7 +235,7 @@ inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
     return drop(p, size == 0 ? exit.fault : DropReason::no_buffer);
   sent.add(p.length);
   p.data -= size;
-  p.length = static_cast<uint16_t>(p.length + size);
+  p.length += size;
   settle(p);
   std::memcpy(p.data, exit.header.data(), sizeof(net::EthernetHeader));
   if (size != sizeof(net::EthernetHeader))
@@ -200,9 +248,7 @@ inline void Pipeline::deliver_outside(Packet& p, const Exit& exit, Sums& sent) {
   const net::Ipv4Address to = p.remote.address;
   if (t_.maybe_local(to) && t_.pool_of(to) != nullptr) [[unlikely]] {
     w_.counters_.hairpinned.add();
-    settle(p);
-    hairpin_[hairpins_++] = p.m;
-    return;
+    return turn_back(p);
   }
   transmit(exit, p, sent);
 }

@@ -32,6 +32,10 @@ InstanceView view_of(const config::Instance& c, unsigned workers) {
   v.tcp_in_syn = ms(c.timers.tcp_in_syn);
   v.icmp = ms(c.timers.icmp);
   v.port_set = ms(c.timers.port_set);
+  v.fragment_min = ms(c.timers.fragment_min);
+  v.cut_inner_packet = c.cut_inner_packet;
+  v.softwire_mtu = c.softwire_payload_mtu;
+  v.minimum_ipv6_mtu = c.minimum_ipv6_mtu;
   v.limits = c.limits;
   v.mapping_limit = (c.mapping_limit + workers - 1) / workers;
   v.name = c.name;

@@ -46,12 +46,50 @@ void Pipeline::punt(Packet& p, bool link_local) {
   w_.counters_.punted.add();
 }
 
+bool Pipeline::take_buffers(Packet& p, const CutPlan& plan, rte_mbuf** pieces) {
+  if (plan.pieces == 0 || plan.pieces > CutPlan::kMostPieces) {
+    drop(p, DropReason::too_big);
+    return false;
+  }
+  if (rte_pktmbuf_alloc_bulk(w_.fabric_.buffers, pieces, plan.pieces) != 0) {
+    drop(p, DropReason::no_buffer);
+    return false;
+  }
+  w_.counters_.fragments_cut.add(plan.pieces - 1);
+  return true;
+}
+
+void Pipeline::transmit_pieces(const Exit& exit, Packet& p, Sums& sent) {
+  const auto* ip4 = reinterpret_cast<const net::Ipv4Header*>(p.data);
+  const auto* ip6 = reinterpret_cast<const net::Ipv6Header*>(p.data);
+  const bool ipv6 = p.data[0] >> 4 == 6;
+  const unsigned limit = piece_limit(p.cut, t_.interfaces[exit.interface].mtu);
+  const CutPlan plan = ipv6 ? plan_ipv6(*ip6, limit) : plan_ipv4(*ip4, limit);
+  std::array<rte_mbuf*, CutPlan::kMostPieces> pieces;
+  if (!take_buffers(p, plan, pieces.data())) return;
+  // A softwire's packets are ours; what was translated keeps its sender's number (RFC 7915 §4.1).
+  uint32_t id = 0;
+  if (ipv6 && plan.pieces > 1) id = ip6->next_header == net::kIpIpv4 ? w_.next_softwire_id_++ : p.fragment_id;
+  for (unsigned i = 0; i < plan.pieces; i++) {
+    if (ipv6)
+      write_piece(pieces[i], *ip6, plan, i, id);
+    else
+      write_piece(pieces[i], *ip4, plan, i);
+    Packet piece(pieces[i]);
+    transmit(exit, piece, sent);
+  }
+  free_packet(p.m);
+}
+
 void Pipeline::hand_over(Packet& p, WorkerId to, Form form) {
-  if (p.handed_over || to >= w_.fabric_.to_worker.size()) return drop(p, DropReason::handoff_loop);
+  // A datagram from inside became whole where it belongs; only a change of the tables makes that untrue.
+  const bool lost = form == Form::from_inside && was_joined(p);
+  if (p.handed_over || lost || to >= w_.fabric_.to_worker.size()) return drop(p, DropReason::handoff_loop);
   Mark mark;
   mark.interface = p.interface;
   mark.form = form;
   mark.handed_over = true;
+  mark.cut = p.cut;
   mark.put(p.m);
   settle(p);
   leaving_[leavers_] = p.m;

@@ -66,22 +66,21 @@ struct ContextView {
   uint8_t length = 0;        ///< nat64: prefix length
   bool well_known = false;   ///< nat64: 64:ff9b::/96
   net::Ipv6Address address;  ///< ds-lite: the AFTR address; nat64: the prefix
-  uint64_t mask[2] = {};     ///< the bits of `length`, as they lie in memory
+  net::Ipv6Words mask;       ///< the bits of `length`
 
   static ContextView of_softwire(const net::Ipv6Address& aftr) {
-    return {Carriage::ds_lite, 128, false, aftr};
+    return {Carriage::ds_lite, 128, false, aftr, {}};
   }
   static ContextView of_prefix(const net::Ipv6Prefix& p) {
-    ContextView c{Carriage::nat64, p.length, p == net::kWellKnownPrefix, p.address};
-    std::memset(c.mask, 0xff, p.length / 8);  // RFC 6052 lengths are whole bytes
-    return c;
+    net::Ipv6Address ones;
+    ones.bytes.fill(0xff);
+    return {Carriage::nat64, p.length, p == net::kWellKnownPrefix, p.address,
+            net::Ipv6Words(ones.masked(p.length))};
   }
   /// nat64 only.
   bool is_prefix_of(const net::Ipv6Address& a) const {
-    uint64_t is[2], wanted[2];
-    std::memcpy(is, &a, sizeof is);
-    std::memcpy(wanted, &address, sizeof wanted);
-    return (((is[0] ^ wanted[0]) & mask[0]) | ((is[1] ^ wanted[1]) & mask[1])) == 0;
+    const net::Ipv6Words is(a), wanted(address);
+    return (((is.first ^ wanted.first) & mask.first) | ((is.second ^ wanted.second) & mask.second)) == 0;
   }
 };
 
@@ -92,9 +91,13 @@ struct InstanceView {
   config::Filtering filtering = config::Filtering::eif;
   bool udp_inbound_refresh = false;
   uint8_t max_blocks = 1;
+  bool cut_inner_packet = false;     ///< ds-lite, fragment-behavior: inner
+  uint16_t softwire_mtu = 0;         ///< ds-lite, softwire-payload-mtu; 0: what the inside MTU leaves
+  uint16_t inbound_mtu = 0;          ///< bytes of an IPv4 packet that reach the subscriber in one piece
+  uint16_t minimum_ipv6_mtu = 1280;  ///< nat64: RFC 7915 §4.1
   // Timers in milliseconds.
   uint32_t udp = 0, tcp_idle = 0, tcp_trans_open = 0, tcp_trans_close = 0, tcp_in_syn = 0, icmp = 0,
-           port_set = 0;
+           port_set = 0, fragment_min = 0;
   config::SubscriberLimits limits;
   uint32_t mapping_limit = 0;          ///< of one worker; 0: none
   std::vector<uint16_t> pools;         ///< slots, in configuration order

@@ -1,5 +1,14 @@
 /// The TCP state machine of RFC 6146 §3.5.2.2, which RFC 5382 and RFC 7857 §2 allow for NAT44 as well, as one
 /// pure function. "V6" of the RFC is the inside, "V4" the outside.
+///
+/// Where it goes further than RFC 6146, it is so that sessions end when their connection does, and not
+/// before:
+///   - a RST is heeded in every state of a connection, not in ESTABLISHED only (RFC 7857 §2.2);
+///   - after both FINs and after a RST a SYN begins a new connection between the same endpoints (RFC 5382
+///     REQ-2): it opens, and does not count as established before it is answered. Only a SYN from outside
+///     after a RST does at once, as the RFC has it.
+/// A session that ends as ESTABLISHED is not probed: a keep-alive needs sequence numbers, and none are kept.
+/// RFC 5382 REQ-5 allows to end it after 2 h 4 min.
 #pragma once
 
 #include "dataplane/mapping.h"
@@ -15,7 +24,7 @@ enum class TcpTimer : uint8_t {
   trans_open,   ///< tcp-trans-open-timeout
   trans_close,  ///< tcp-trans-close-timeout
   idle,         ///< tcp-idle-timeout
-  in_syn,       ///< tcp-in-syn-timeout
+  in_open,      ///< tcp-trans-open-timeout, unless the session has longer left: strangers shorten nothing
 };
 
 struct TcpStep {
@@ -37,7 +46,7 @@ constexpr TcpStep tcp_step(SessionState state, Direction direction, uint8_t flag
       if (!syn) return {none, TcpTimer::keep};
       // The inside answers a SYN that was let in without a session of its own (StatefulBinding::track_tcp).
       if (out && (flags & net::TcpHeader::kAck) != 0) return {established, TcpTimer::idle};
-      return out ? TcpStep{out_init, TcpTimer::trans_open} : TcpStep{in_init, TcpTimer::in_syn};
+      return out ? TcpStep{out_init, TcpTimer::trans_open} : TcpStep{in_init, TcpTimer::in_open};
     case in_init:
       if (syn && out) return {established, TcpTimer::idle};
       return {in_init, TcpTimer::keep};
@@ -59,8 +68,7 @@ constexpr TcpStep tcp_step(SessionState state, Direction direction, uint8_t flag
       if (rst) return {transitory, TcpTimer::trans_close};
       return {out_fin, TcpTimer::idle};
     case both_fin:
-      // A new connection between the same endpoints opens the old one's state again (RFC 5382 REQ-2 spirit).
-      if (syn && out) return {out_init, TcpTimer::trans_open};
+      if (syn) return out ? TcpStep{out_init, TcpTimer::trans_open} : TcpStep{in_init, TcpTimer::in_open};
       return {both_fin, TcpTimer::keep};
     case transitory:
       if (rst) return {transitory, TcpTimer::keep};

@@ -29,7 +29,9 @@ void drain(rte_ring* ring) {
 
 }  // namespace
 
-Fabric::Fabric(unsigned workers, uint32_t ring_size, rte_mempool* buffer_pool) : buffers(buffer_pool) {
+Fabric::Fabric(unsigned workers, uint32_t ring_size, rte_mempool* buffer_pool)
+    : buffers(buffer_pool),
+      datagrams(buffer_pool == nullptr ? nullptr : make_datagram_buffers(kDatagramBuffers * workers)) {
   for (unsigned i = 0; i < workers; i++) to_worker.push_back(make_ring(ring_size, RING_F_SC_DEQ));
   to_kernel = make_ring(ring_size, RING_F_SC_DEQ);
 }
@@ -44,8 +46,13 @@ Worker::Worker(const BindingSetup& setup, Fabric& fabric)
       fabric_(fabric),
       binding_(setup, counters_),
       tasks_(make_ring(1024, RING_F_SC_DEQ)),
+      held_syns_(setup.hash_key),
+      fragment_key_(setup.hash_key),
+      inside_fragments_(setup.fragments, fragment_key_, counters_),
+      outside_fragments_(setup.fragments, fragment_key_, counters_),
       random_(setup.seed ^ 0x5bd1e995) {
   next_id_ = static_cast<uint16_t>(random_.next());
+  next_softwire_id_ = static_cast<uint32_t>(random_.next());
 }
 
 Worker::~Worker() {
@@ -90,6 +97,14 @@ unsigned Worker::poll(Millis now) {
     pending_.fetch_sub(1, std::memory_order_release);
   }
   binding_.sweep(tables, now);
+  fragments_behind_ = inside_fragments_.sweep(now);
+  fragments_behind_ |= outside_fragments_.sweep(now);
+  if (held_syns_.due(now) != nullptr) [[unlikely]] {
+    Pipeline pipeline(*this, tables, now);
+    pipeline.answer_held_syn();
+    pipeline.run();
+  }
+  syns_behind_ = held_syns_.due(now) != nullptr;
   return count;
 }
 

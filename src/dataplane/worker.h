@@ -23,6 +23,9 @@
 #include <vector>
 
 #include "dataplane/binding/stateful.h"
+#include "dataplane/eal.h"
+#include "dataplane/fragments/reassembly.h"
+#include "dataplane/held_syn.h"
 #include "dataplane/icmp_budget.h"
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
@@ -45,16 +48,25 @@ class Outbox {
   std::array<std::vector<rte_mbuf*>, kMaxInterfaces> frames_;
 };
 
+/// How many fragments of either side a worker may hold: those of all workers and both sides together an
+/// eighth of the packet buffers.
+inline uint32_t fragments_for(uint32_t packet_buffers, unsigned workers) {
+  return std::max(packet_buffers / 16 / workers, 8u);
+}
+/// Buffers for whole datagrams, a worker: for the bursts of some workers and what lies in rings.
+inline constexpr uint32_t kDatagramBuffers = 128;
+
 /// What all workers share: rings between them and to the kernel, and the current Tables.
 /// Rings carry mbufs with a Mark in them.
 struct Fabric {
-  /// `buffers`: where ICMP errors get their mbufs from.
+  /// `buffers`: where ICMP errors and pieces of datagrams get their mbufs from; null: from nowhere.
   Fabric(unsigned workers, uint32_t ring_size, rte_mempool* buffers);
   ~Fabric();
   Fabric(const Fabric&) = delete;
   Fabric& operator=(const Fabric&) = delete;
 
   rte_mempool* buffers;
+  BufferPool datagrams;              ///< for datagrams that came in fragments; none of these buffers leaves
   std::vector<rte_ring*> to_worker;  ///< many producers, one consumer
   rte_ring* to_kernel;  ///< untagged frames, Mark::interface says for which tap; read by the control core
   std::atomic<const Tables*> tables{nullptr};
@@ -76,11 +88,10 @@ class Worker {
   /// Takes in up to kBurst Ethernet frames that a port received. Owns them from here on.
   void receive(uint16_t port, rte_mbuf** frames, unsigned count, Millis now);
   /// Everything that is not a received frame: packets handed over, frames from the kernel, commands of the
-  /// control core, timeouts. Returns how many packets it took
-  /// from the rings.
+  /// control core, timeouts. Returns how many packets it took from the rings.
   unsigned poll(Millis now);
   /// Whether the last poll left timeouts that are due: poll again soon.
-  bool behind() const { return binding_.behind(); }
+  bool behind() const { return binding_.behind() || fragments_behind_ || syns_behind_; }
 
   /// Control core: runs `task` in the worker's thread at its next poll. Tasks run in order. Thread-safe.
   using Task = std::function<void(Worker&, const Tables&, Millis now)>;
@@ -98,8 +109,13 @@ class Worker {
   Outbox outbox_;
   rte_ring* tasks_;
   std::atomic<uint32_t> pending_{0};
+  bool fragments_behind_ = false, syns_behind_ = false;
   IcmpBudget icmp_budget_;
-  uint16_t next_id_ = 1;  ///< IPv4 identification of what NAT64 and we make
+  HeldSyns held_syns_;
+  net::HashKey fragment_key_;
+  Reassembly inside_fragments_, outside_fragments_;
+  uint16_t next_id_ = 1;           ///< IPv4 identification of what NAT64 and we make
+  uint32_t next_softwire_id_ = 1;  ///< IPv6 identification of what we cut; a softwire belongs to one worker
   net::Random random_;
 };
 

@@ -84,6 +84,10 @@ void add_worker(Families& out, const Counters& c, std::string_view worker) {
   out.add(Metric::icmp_sent, c.icmp_errors_sent, {worker});
   out.add(Metric::icmp_limited, c.icmp_errors_limited, {worker});
   out.add(Metric::icmp_translated, c.icmp_errors_translated, {worker});
+  out.add(Metric::fragments_received, c.fragments_received, {worker});
+  out.add(Metric::fragments_held, c.fragments_held, {worker});
+  out.add(Metric::fragments_merged, c.fragments_merged, {worker});
+  out.add(Metric::fragments_cut, c.fragments_cut, {worker});
   out.add(Metric::mappings, c.mappings_live, {worker});
   out.add(Metric::mappings_created, c.mappings_created, {worker});
   out.add(Metric::mappings_expired, c.mappings_expired, {worker});

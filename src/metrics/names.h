@@ -59,6 +59,14 @@ enum class Type : uint8_t { counter, gauge };
     "ICMP and ICMPv6 errors not sent because of icmp-error-rate-limit (RFC 1812 section 4.3.2.8).")         \
   X(icmp_translated, counter, "culvert_icmp_errors_translated_total", "worker",                             \
     "ICMP and ICMPv6 errors of others, translated.")                                                        \
+  X(fragments_received, counter, "culvert_fragments_received_total", "worker",                              \
+    "Fragments that came to be put together: IPv4, NAT64's IPv6, and softwires', outer and inner.")         \
+  X(fragments_held, gauge, "culvert_fragments_held", "worker",                                              \
+    "Fragments that wait for the rest of their datagram (fragment-min-timeout).")                           \
+  X(fragments_merged, counter, "culvert_fragments_merged_total", "worker",                                  \
+    "By how many packets there are fewer because fragments became whole datagrams.")                        \
+  X(fragments_cut, counter, "culvert_fragments_cut_total", "worker",                                        \
+    "By how many packets there are more because datagrams left in pieces.")                                 \
   X(mappings, gauge, "culvert_mappings", "worker", "Mappings in use (RFC 4787; BIB entries of RFC 6146).")  \
   X(mappings_capacity, gauge, "culvert_mappings_capacity", "",                                              \
     "Mappings there is room for: capacity/mappings.")                                                       \

@@ -56,6 +56,9 @@ struct Ipv4Header {
   static constexpr uint16_t kDontFragment = 0x4000, kMoreFragments = 0x2000, kOffsetMask = 0x1fff;
   unsigned header_length() const { return (version_ihl & 15u) * 4u; }
   bool is_fragment() const { return (fragment.value() & (kMoreFragments | kOffsetMask)) != 0; }
+  bool dont_fragment() const { return (fragment.value() & kDontFragment) != 0; }
+  unsigned offset() const { return (fragment.value() & kOffsetMask) * 8u; }  ///< in bytes
+  bool more() const { return (fragment.value() & kMoreFragments) != 0; }
 };
 
 struct Ipv6Header {
@@ -67,6 +70,22 @@ struct Ipv6Header {
 
   unsigned version() const { return version_class_label.value() >> 28; }
   uint8_t traffic_class() const { return static_cast<uint8_t>(version_class_label.value() >> 20); }
+};
+
+/// RFC 8200 §4.5.
+struct FragmentHeader {
+  uint8_t next_header;
+  uint8_t reserved;
+  Be16 place;  ///< offset in 8-byte units (13), reserved (2), M: more fragments (1)
+  Be32 id;
+
+  unsigned offset() const { return place.value() & 0xfff8u; }  ///< in bytes
+  bool more() const { return (place.value() & 1) != 0; }
+  /// RFC 6946: a datagram of one fragment.
+  bool atomic() const { return offset() == 0 && !more(); }
+  void set_place(unsigned byte_offset, bool more_follow) {
+    place = Be16(static_cast<uint16_t>((byte_offset & 0xfff8u) | (more_follow ? 1u : 0u)));
+  }
 };
 
 struct UdpHeader {
@@ -123,6 +142,6 @@ enum Icmpv6Type : uint8_t {
 static_assert(alignof(Ipv4Header) == 1 && alignof(Ipv6Header) == 1 && alignof(TcpHeader) == 1);
 static_assert(sizeof(EthernetHeader) == 14 && sizeof(VlanTag) == 4);
 static_assert(sizeof(Ipv4Header) == 20 && sizeof(Ipv6Header) == 40);
-static_assert(sizeof(UdpHeader) == 8 && sizeof(TcpHeader) == 20 && sizeof(IcmpHeader) == 8);
+static_assert(sizeof(FragmentHeader) == 8 && sizeof(UdpHeader) == 8 && sizeof(TcpHeader) == 20 && sizeof(IcmpHeader) == 8);
 
 }  // namespace culvert::net

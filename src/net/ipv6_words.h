@@ -22,6 +22,7 @@ struct Ipv6Words {
     std::memcpy(a.bytes.data(), &first, 8);
     std::memcpy(a.bytes.data() + 8, &second, 8);
   }
+  bool operator==(const Ipv6Words&) const = default;
 };
 
 }  // namespace culvert::net

@@ -18,9 +18,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from lib import codec, replay, verify  # noqa: E402
-from lib.language import Layer, LanguageError, parse_packet, render, substitute, symbols_of  # noqa: E402
+from lib import fragments, replay, verify  # noqa: E402
+from lib.build import build, build_frame  # noqa: E402
+from lib.dissect import dissect_frame, errors_of  # noqa: E402
+from lib.language import Layer, LanguageError, parse_packet, substitute, symbols_of  # noqa: E402
 from lib.match import Mismatch, match_packet  # noqa: E402
+from lib.render import render  # noqa: E402
 from lib.scenario import _expand, _lines  # noqa: E402
 
 EXTERNAL = ipaddress.IPv4Address("203.0.113.1")
@@ -36,8 +39,8 @@ def toy(argv):
         frames += [(t, side, d) for t, d in replay.read_capture(option[f"--{side}"], "ethernet")]
     mappings, drops, out, log = {}, {}, {"inside": [], "outside": []}, ""
     for time, side, data in sorted(frames, key=lambda f: f[0]):
-        layers = codec.dissect_frame(data, "ethernet")[1:]
-        if codec.errors_of(layers):
+        layers = dissect_frame(data, "ethernet")[1:]
+        if errors_of(layers):
             drops["malformed-ipv4"] = drops.get("malformed-ipv4", 0) + 1
             continue
         ip, udp = layers[0].fields, layers[1].fields
@@ -62,7 +65,7 @@ def toy(argv):
         mac = {"inside": "02:00:00:00:01:fe", "outside": "02:00:00:00:02:fe"}[other]
         if misbehaviour == "bad-checksum":
             layers[1].fields["bad-checksum"] = True
-        frame = codec.build([Layer("eth", {"src": "02:00:00:00:00:01", "dst": mac})] + layers)
+        frame = build([Layer("eth", {"src": "02:00:00:00:00:01", "dst": mac})] + layers)
         if misbehaviour != "silent":
             out[other].append((time, frame, len(frame)))
         if misbehaviour == "double":
@@ -70,15 +73,16 @@ def toy(argv):
     for side in out:
         replay.write_capture(option[f"--write-{side}"], out[side], "ethernet")
     Path(option["--block-log"]).write_text(log)
-    print(json.dumps({"drops": drops, "mappings": len(mappings), "blocks": len(mappings)}))
+    lost = {"forgotten": 1} if misbehaviour == "miscounts" else {}
+    print(json.dumps({"drops": {**drops, **lost}, "mappings": len(mappings), "blocks": len(mappings)}))
 
 
 def frame(text, link="raw"):
-    return codec.build_frame(parse_packet(text), link)[0]
+    return build_frame(parse_packet(text), link)[0]
 
 
 def dissected(text, link="raw"):
-    return codec.dissect_frame(frame(text, link), link)
+    return dissect_frame(frame(text, link), link)
 
 
 class Language(unittest.TestCase):
@@ -101,7 +105,7 @@ class Language(unittest.TestCase):
                 for hop in [x for x in layers if x.kind in ("ip", "ip6")]:
                     hop.fields.setdefault("ttl" if hop.kind == "ip" else "hl", 64)
                 got = dissected(text)
-                self.assertEqual(codec.errors_of(got), [])
+                self.assertEqual(errors_of(got), [])
                 match_packet(layers, got, {})
 
     def test_scapy_agrees_with_what_is_built(self):
@@ -117,7 +121,7 @@ class Language(unittest.TestCase):
                 if text.startswith("ip6") and at < 8:
                     continue  # no checksum covers the hop limit and the traffic class
                 broken = whole[:at] + bytes((whole[at] ^ 0x04,)) + whole[at + 1:]
-                self.assertTrue(codec.errors_of(codec.dissect_frame(broken, "raw")) or at == 9, f"{text} byte {at}")
+                self.assertTrue(errors_of(dissect_frame(broken, "raw")) or at == 9, f"{text} byte {at}")
                 self.assertIsNotNone(verify.disagreement(broken, "raw"), f"{text} byte {at}")
 
     def test_every_lie_is_found(self):
@@ -144,7 +148,7 @@ class Language(unittest.TestCase):
             f"{ip} / icmp time-exceeded / [ip 10.0.0.2 > 10.0.0.1 / udp 1 > 2 bad-checksum]": "checksum",
         }.items():
             link = "ethernet" if "version" in text else "raw"
-            self.assertIn(error, "; ".join(codec.errors_of(dissected(text, link))), text)
+            self.assertIn(error, "; ".join(errors_of(dissected(text, link))), text)
 
     def test_render_and_parse_are_each_others_inverse(self):
         for text in self.PACKETS:
@@ -180,6 +184,121 @@ class Language(unittest.TestCase):
     def test_symbols_in_order(self):
         self.assertEqual(symbols_of(parse_packet("ip $E > 10.0.0.1 / icmp dest-unreach / [ip $F > $E / udp $P > $E]")),
                          ["E", "F", "P"])
+
+
+class Fragments(unittest.TestCase):
+    """Cutting what arrives, joining what comes out."""
+    IP = "ip 10.0.0.1 > 10.0.0.2 ttl=63 id=7"
+    WHOLE = f"{IP} frags=1480 / udp 1 > 2 / len=3000"
+
+    def pieces(self, text):
+        return [build_frame(x, "raw")[0] for x in fragments.cut(parse_packet(text))]
+
+    def join(self, frames):
+        outputs = [replay.Output(0, "inside", f, dissect_frame(f, "raw")) for f in frames]
+        return fragments.join(outputs, "raw")
+
+    def difference(self, expected, frames):
+        """What a match of the joined frames complains of; all of them make one packet or it says how many."""
+        joined = self.join(frames)
+        if len(joined) != 1:
+            return f"{len(joined)} packets"
+        try:
+            match_packet(parse_packet(expected), joined[0].layers, {})
+            return ""
+        except Mismatch as m:
+            return str(m)
+
+    def test_what_is_cut_is_joined_to_the_same_datagram(self):
+        v6 = "ip6 2001:db8::1 > 2001:db8::2 hl=63"
+        for text, sizes in {
+            self.WHOLE: [1480, 1480, 48],
+            f"{self.IP} frags=8+1480+... / tcp 1 > 2 A / len=2000": [8, 1480, 532],
+            f"{self.IP} frags=16+24+17 / icmp echo-request id=3 / len=49": [16, 24, 17],
+            f"{self.IP} df opts=94040000 frags=800 / udp 1 > 2 / len=1000": [800, 208],
+            f"{self.IP} frags=1480 / udp 1 > 2 checksum=0 / len=3000": [1480, 1480, 48],
+            f"{v6} / frag id=9 frags=1232 / udp 1 > 2 / len=3000": [1232, 1232, 544],
+            f"{v6} / hopopts opts=000001020000 / frag id=9 frags=80 / icmp6 echo-request id=2 / len=100": [80, 28],
+            f"{v6} / frag id=9 frags=1448 / {self.IP} / udp 1 > 2 / len=1500": [1448, 80],
+            f"{v6} / {self.IP} frags=1432 / udp 1 > 2 / len=1500": [1432, 76],
+        }.items():
+            with self.subTest(text):
+                frames = self.pieces(text)
+                self.assertEqual(len(frames), len(sizes))
+                for f in frames:
+                    self.assertIsNone(verify.disagreement(f, "raw"))
+                    self.assertEqual(errors_of(dissect_frame(f, "raw")), [])
+                self.assertEqual(self.difference(text, frames), "")
+                self.assertIsNone(verify.disagreement(self.join(frames)[0].data, "raw"))
+                exact = text.replace("1480+...", "1480+532").replace(
+                    re.search(r"frags=\S+", text)[0], "frags=" + "+".join(map(str, sizes)))
+                self.assertEqual(self.difference(exact, frames), "")
+                self.assertIn("frags is absent", self.difference(text, [build_frame(parse_packet(
+                    re.sub(r" frags=\S+", "", text)), "raw")[0]]) or "frags is absent")
+
+    def test_scapy_joins_them_to_the_same_bytes(self):
+        from scapy.layers.inet import IP, defragment
+        from scapy.layers.inet6 import IPv6, defragment6
+        frames = self.pieces(self.WHOLE)
+        whole = build_frame(parse_packet(self.WHOLE.replace(" frags=1480", "")), "raw")[0]
+        self.assertEqual(self.join(frames)[0].data, whole)
+        self.assertEqual([bytes(x) for x in defragment([IP(f) for f in frames])], [whole])
+        text = "ip6 2001:db8::1 > 2001:db8::2 hl=63 / frag id=9 frags=1232 / udp 1 > 2 / len=3000"
+        whole = build_frame(parse_packet(text.replace(" / frag id=9 frags=1232", "")), "raw")[0]
+        self.assertEqual(bytes(defragment6([IPv6(f) for f in self.pieces(text)])), whole)
+
+    def test_order_repeats_and_gaps(self):
+        frames = self.pieces(self.WHOLE)
+        self.assertEqual(self.pieces(self.WHOLE.replace("1480", "1480 order=2,0,0")), [frames[2], frames[0], frames[0]])
+
+    def test_an_inner_fragment_is_a_datagram_of_its_own_outside(self):
+        frames = self.pieces("ip6 2001:db8::1 > 2001:db8::2 / frag id=5 frags=1000 / ip 10.0.0.1 > 10.0.0.2 frags=1480 "
+                             "/ udp 1 > 2 / len=2000")
+        found = [next(x for x in dissect_frame(f, "raw") if x.kind == "frag").fields for f in frames]
+        self.assertEqual([(f["id"], f["off"], f["more"]) for f in found], [(5, 0, True), (5, 1000, False), (6, 0, False)])
+
+    def test_what_is_wrong_with_pieces_is_told(self):
+        a, b, c = self.pieces(self.WHOLE)
+        changed = self.pieces(self.WHOLE.replace("ttl=63", "ttl=62"))[1]
+        marked = self.pieces(self.WHOLE.replace("id=7", "id=7 tos=3"))[1]
+        df = self.pieces(self.WHOLE.replace("id=7", "id=7 df"))[2]
+        options = self.pieces(self.WHOLE.replace("id=7", "id=7 opts=07040000"))
+        broken = a[:40] + bytes((a[40] ^ 1,)) + a[41:]
+        for frames, error in [([a, c, b], "order of offsets 0, 2960, 1480"), ([a, b], "2 packets"),
+                              ([a, c], "2 packets"), ([a, b, b, c], "4 packets"),
+                              ([a, changed, c], "fragment 1: ip ttl is 62"), ([a, marked, c], "fragment 1: ip tos is 3"),
+                              ([a, b, df], "fragment 2: ip df is True"),
+                              ([a, b[:10] + b"xx" + b[12:], c], "fragment 1: ip: header checksum"),
+                              ([a, b + b"x", c], "fragment 1: pad: 1 bytes behind"),
+                              ([broken, b, c], "udp: checksum is wrong"),
+                              ([a[:26] + b"\0" + a[27:], b, c], "checksum")]:
+            self.assertIn(error, self.difference(self.WHOLE, frames))
+        text = self.WHOLE.replace("id=7", "id=7 opts=07040000")
+        self.assertEqual(self.difference(text, options), "")
+        copied = self.pieces(f"{self.IP} opts=94040000 frags=1480 / udp 1 > 2 / len=3000")[1]
+        self.assertIn("options are 94040000", self.difference(text, [options[0], copied, options[2]]))
+        for expected, error in [(self.WHOLE.replace("1480", "1472"), "frags is 1480+1480+48, should be 1472"),
+                                (self.WHOLE.replace("1480", "1480+1528"), "should be 1480+1528"),
+                                (self.WHOLE.replace(" frags=1480", ""), "frags is 1480+1480+48, should be absent"),
+                                (self.WHOLE.replace("id=7", "id=8"), "id is 7, should be 8")]:
+            self.assertIn(error, self.difference(expected, [a, b, c]))
+
+    def test_datagrams_of_others_are_not_mixed(self):
+        frames = [f for pair in zip(self.pieces(self.WHOLE), self.pieces(self.WHOLE.replace("id=7", "id=8")))
+                  for f in pair]
+        self.assertEqual([x.layers[0].get("id") for x in self.join(frames)], [7, 8])
+        single = build_frame(parse_packet(f"{self.IP} off=8 proto=17 / len=8"), "raw")[0]
+        self.assertEqual([x.data for x in self.join([single])], [single])
+
+    def test_mistakes_are_named(self):
+        for text, error in {f"{self.IP} frags=1479 / udp 1 > 2": "multiple of 8",
+                            f"{self.IP} frags=16+16 / udp 1 > 2": "8 bytes to cut", f"{self.IP} frags=x": "no sizes",
+                            f"{self.IP} frags=8 order=1 / udp 1 > 2": "from 0 on", f"{self.IP} order=a": "no order",
+                            f"{self.IP} frags=8": "nothing behind",
+                            f"ip 1.1.1.1 > 2.2.2.2 / icmp dest-unreach / [{self.IP} frags=8 / udp 1 > 2]": "within"}.items():
+            with self.assertRaises(LanguageError) as raised:
+                self.pieces(text)
+            self.assertIn(error, str(raised.exception))
 
 
 class Matching(unittest.TestCase):
@@ -283,6 +402,10 @@ class Runs(unittest.TestCase):
 
     def test_a_box_that_is_not_deterministic(self):
         self.expect(self.GOOD, 1, "not deterministic", misbehaviour="random")
+
+    def test_counters_that_do_not_add_up(self):
+        self.expect(self.GOOD, 1, r"do not add up: 1 arrived is not 1 came out \+ 1 dropped", misbehaviour="miscounts")
+        self.expect(self.GOOD, 1, r"do not add up: 1 arrived is not 2 came out", misbehaviour="double")
 
     def test_a_symbol_keeps_its_value(self):
         text = """config toy

@@ -10,7 +10,7 @@ namespace {
 
 using dataplane::Millis;
 
-constexpr uint32_t kBuffers = 4096;
+constexpr uint32_t kBuffers = 8192;
 constexpr uint16_t kRoom = 9900;  ///< bytes of the longest frame replayed
 /// The clock moves at most this far at a time, so that timers end when they should.
 constexpr Millis kStep = 500;

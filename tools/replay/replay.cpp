@@ -99,6 +99,10 @@ nlohmann::ordered_json statistics(replay::Driver& driver) {
   j["icmp-errors-sent"] = sum([](C k) -> const Counter& { return k.icmp_errors_sent; });
   j["icmp-errors-translated"] = sum([](C k) -> const Counter& { return k.icmp_errors_translated; });
   j["icmp-errors-limited"] = sum([](C k) -> const Counter& { return k.icmp_errors_limited; });
+  j["fragments-received"] = sum([](C k) -> const Counter& { return k.fragments_received; });
+  j["fragments-held"] = sum([](C k) -> const Counter& { return k.fragments_held; });
+  j["fragments-merged"] = sum([](C k) -> const Counter& { return k.fragments_merged; });
+  j["fragments-cut"] = sum([](C k) -> const Counter& { return k.fragments_cut; });
   j["oversized"] = driver.oversized();
   j["drops"] = nlohmann::ordered_json::object();
   for (size_t r = 0; r < dataplane::kDropReasonCount; r++) {

@@ -12,7 +12,8 @@ namespace culvert::dataplane {
 struct BindingSetup {
   WorkerId self = 0;
   uint32_t mappings = 1, sessions = 1, subscribers = 1;
-  uint32_t held = 1;  ///< ports and blocks in hold-down at once
+  uint32_t held = 1;       ///< ports and blocks in hold-down at once
+  uint32_t fragments = 1;  ///< fragments of either side held at once
   net::HashKey hash_key;
   uint64_t seed = 1;                  ///< of random choices
   logging::EventRing* log = nullptr;  ///< not owned

@@ -94,6 +94,11 @@ class StatefulBinding {
     return {};
   }
 
+  /// Whether the mapping's filtering-type lets packets of this remote in (RFC 4787 §5). Moves nothing.
+  bool lets_in(const Tables& tables, MappingId id, const RemoteEndpoint& remote) const;
+  /// Whether this TCP connection has a session: a SYN of it went out.
+  bool has_session(const ExternalKey& external, const RemoteEndpoint& remote) const;
+
   /// Ends what has timed out, within a second unless millions do at once (deadlines.h), and hands back ports
   /// and blocks whose hold-down or port-set-timeout is over. Call it after every burst, and every few
   /// milliseconds at least: one call does a little only, so that packets need not wait for the end of many
@@ -148,6 +153,8 @@ class StatefulBinding {
   std::variant<std::monostate, DropReason> track_filtered(const InstanceView& policy, MappingId id,
                                                           Direction direction, const RemoteEndpoint& remote,
                                                           Millis now);
+  /// Whether it has a session or filter entry of exactly this remote.
+  bool knows(MappingId id, const RemoteEndpoint& remote) const;
   bool filter_allows(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote) const;
   std::variant<SessionId, DropReason> add_session(const InstanceView& policy, MappingId id,
                                                   const RemoteEndpoint& remote, SessionState state);

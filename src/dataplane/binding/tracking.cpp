@@ -2,19 +2,32 @@
 #include "dataplane/binding/stateful.h"
 
 namespace culvert::dataplane {
+namespace {
+
+/// What of a remote a datagram's filter looks at (RFC 4787 §5); ICMP has no port.
+RemoteEndpoint filtered_as(const InstanceView& policy, Protocol protocol, const RemoteEndpoint& remote) {
+  const bool port = policy.filtering == config::Filtering::edf && protocol != Protocol::icmp;
+  return {remote.address, port ? remote.port : net::Be16()};
+}
+
+/// Whether a session has longer left than the timer that begins now would give it (TcpTimer::in_open).
+bool keeps_more(TcpTimer timer, ShortTime left, ShortTime end) {
+  return timer == TcpTimer::in_open && end.before(left);
+}
+
+}  // namespace
 
 std::optional<ShortTime> StatefulBinding::end_of(TcpTimer timer, const InstanceView& policy, Millis now) {
   switch (timer) {
     case TcpTimer::keep:
       break;
     case TcpTimer::trans_open:
+    case TcpTimer::in_open:
       return ShortTime(now + policy.tcp_trans_open);
     case TcpTimer::trans_close:
       return ShortTime(now + policy.tcp_trans_close);
     case TcpTimer::idle:
       return ShortTime(now + policy.tcp_idle);
-    case TcpTimer::in_syn:
-      return ShortTime(now + policy.tcp_in_syn);
   }
   return std::nullopt;
 }
@@ -32,7 +45,8 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   if (m.first_state != SessionState::none && m.first_remote() == remote) {
     TcpStep step = tcp_step(m.first_state, direction, flags);
     m.first_state = step.state;
-    if (const auto end = end_of(step.timer, policy, now)) set_end(id, *end);
+    const auto end = end_of(step.timer, policy, now);
+    if (end && !keeps_more(step.timer, m.expires, *end)) set_end(id, *end);
     return {};
   }
   if (m.extra_sessions != 0) {
@@ -41,7 +55,8 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
       Session& s = sessions_[session];
       TcpStep step = tcp_step(s.state, direction, flags);
       s.state = step.state;
-      if (const auto end = end_of(step.timer, policy, now)) set_session_end(session, *end);
+      const auto end = end_of(step.timer, policy, now);
+      if (end && !keeps_more(step.timer, s.expires, *end)) set_session_end(session, *end);
       // Its address may come in from other ports for as long as it lives; a full table costs it only that.
       if (policy.filtering == config::Filtering::adf && step.timer == TcpTimer::idle)
         allow_address(policy, id, remote, now);
@@ -93,10 +108,28 @@ bool StatefulBinding::filter_allows(const InstanceView& policy, MappingId id,
       return (m.first_state != SessionState::none && m.first_remote_address == remote.address) ||
              (m.extra_sessions != 0 && sessions_.find(id, {remote.address, net::Be16()}) != kNoSession);
     case config::Filtering::edf:
-      return (m.first_state != SessionState::none && m.first_remote() == remote) ||
-             (m.extra_sessions != 0 && sessions_.find(id, remote) != kNoSession);
+      return knows(id, remote);
   }
   return false;
+}
+
+bool StatefulBinding::knows(MappingId id, const RemoteEndpoint& remote) const {
+  const Mapping& m = mappings_[id];
+  return (m.first_state != SessionState::none && m.first_remote() == remote) ||
+         (m.extra_sessions != 0 && sessions_.find(id, remote) != kNoSession);
+}
+
+bool StatefulBinding::lets_in(const Tables& tables, MappingId id, const RemoteEndpoint& remote) const {
+  const Mapping& m = mappings_[id];
+  const InstanceView& policy = tables.instances[m.instance];
+  if (policy.filtering == config::Filtering::eif) return true;
+  if (m.internal.protocol == Protocol::tcp) return knows(id, remote) || filter_allows(policy, id, remote);
+  return knows(id, filtered_as(policy, m.internal.protocol, remote));
+}
+
+bool StatefulBinding::has_session(const ExternalKey& external, const RemoteEndpoint& remote) const {
+  const MappingId id = mappings_.find(external);
+  return id != kNoMapping && knows(id, remote);
 }
 
 std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const InstanceView& policy,
@@ -104,9 +137,7 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const I
                                                                          const RemoteEndpoint& remote,
                                                                          Millis now) {
   Mapping& m = mappings_[id];
-  RemoteEndpoint r = remote;
-  if (policy.filtering == config::Filtering::adf || m.internal.protocol == Protocol::icmp)
-    r.port = net::Be16();
+  const RemoteEndpoint r = filtered_as(policy, m.internal.protocol, remote);
   const bool is_first = m.first_state != SessionState::none && m.first_remote() == r;
   SessionId session = is_first || m.extra_sessions == 0 ? kNoSession : sessions_.find(id, r);
   if (!is_first && session == kNoSession) {

@@ -9,6 +9,8 @@
 ///     nat64     IPv6 header becomes IPv4 (RFC 7915 §5)  IPv4 header becomes IPv6 (RFC 7915 §4)
 #pragma once
 
+#include <algorithm>
+
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
 #include "dataplane/tcp_state.h"
@@ -59,15 +61,19 @@ inline void ipv4_in(Packet& p, const Mapping& m) {
                                         net::inverse_delta(m.transport_delta));
 }
 
-/// ECN codepoints (RFC 3168 §5).
-inline constexpr uint8_t kEcnMask = 3, kCongestion = 3;
+/// ECN codepoints (RFC 3168 §5). The odd ones are signals: congestion, or a first level of it (RFC 6040 §4.2).
+inline constexpr uint8_t kEcnMask = 3, kEct1 = 1, kEct0 = 2, kCongestion = 3;
 
 /// Takes the outer header off, and what may lie behind the inner packet. The inner packet keeps its DSCP (RFC
-/// 2983 §3.1, pipe), but congestion that the access network marked is not forgotten (RFC 6040 §4.2).
+/// 2983 §3.1, pipe), but congestion that the access network marked is not forgotten (RFC 6040 §4.2, figure 4;
+/// a mark that the inner packet cannot carry was refused before).
 inline void decapsulate(Packet& p) {
-  if ((p.ip6->traffic_class() & kEcnMask) == kCongestion && (p.ip4->tos & kEcnMask) != kCongestion) {
+  const auto outer = static_cast<uint8_t>(p.ip6->traffic_class() & kEcnMask);
+  const auto inner = static_cast<uint8_t>(p.ip4->tos & kEcnMask);
+  const bool marked = outer == kCongestion ? inner != kCongestion : outer == kEct1 && inner == kEct0;
+  if (marked) [[unlikely]] {
     const uint16_t old = net::Be16(p.ip4->tos).raw();
-    p.ip4->tos |= kCongestion;
+    p.ip4->tos = static_cast<uint8_t>((p.ip4->tos & ~kEcnMask) | outer);
     p.ip4->checksum =
         net::apply_delta(p.ip4->checksum, net::Sum().add(net::Be16(p.ip4->tos)).subtract(old).folded());
   }
@@ -93,8 +99,12 @@ inline bool encapsulate(Packet& p, const net::Ipv6Address& from, const net::Ipv6
   return true;
 }
 
+/// An IPv4 fragment gets so much longer as an IPv6 one (RFC 7915 §4.1).
+inline constexpr unsigned kFragmentGrowth = 28;
+
 /// An IPv4 header in front of a transport header, replacing whatever IPv6 headers stand there (RFC 7915
-/// §5.1). `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes.
+/// §5.1). `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes; what came in
+/// fragments has its own (RFC 7915 §5.1.1).
 inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
   const net::Ipv6Header& v6 = *p.ip6;
   const uint8_t tos = v6.traffic_class();
@@ -113,7 +123,12 @@ inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
   const unsigned total = static_cast<unsigned>(sizeof(net::Ipv4Header)) + p.l4_length;
   strip(p, p.length - total);
   auto* ip = reinterpret_cast<net::Ipv4Header*>(p.data);
-  const bool may_fragment = total <= 1260;
+  bool may_fragment = total <= 1260;
+  if (p.cut != 0) [[unlikely]] {
+    may_fragment = true;
+    id = static_cast<uint16_t>(p.fragment_id);
+    p.cut = static_cast<uint16_t>(p.cut - kFragmentGrowth);
+  }
   const net::Be16 length(static_cast<uint16_t>(total)), number(may_fragment ? id : uint16_t{0});
   const net::Be16 fragment(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
   const auto protocol = static_cast<uint8_t>(m.internal.protocol);
@@ -137,8 +152,11 @@ inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
 }
 
 /// An IPv6 header instead of the IPv4 header with its options (RFC 7915 §4.1). False when there is no room.
-inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix) {
+/// `minimum_mtu`: a packet whose sender lets routers cut it is longer than that only in pieces.
+inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix, unsigned minimum_mtu) {
   const net::Ipv4Header& v4 = *p.ip4;
+  const bool may_cut = !v4.dont_fragment();
+  const uint16_t id = v4.id.value();
   const unsigned old_header = v4.header_length();
   const uint8_t tos = v4.tos, ttl = v4.ttl;
   const net::Ipv4Address remote = v4.source;
@@ -174,6 +192,11 @@ inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix) {
   ip->destination = m.internal.ipv6;
   p.ip6 = ip;
   p.ip4 = nullptr;
+  if (p.cut != 0 || (p.length > minimum_mtu && may_cut)) [[unlikely]] {
+    p.fragment_id = id;
+    const unsigned piece = p.cut == 0 ? kAnySize : std::max(p.cut + kFragmentGrowth, minimum_mtu);
+    p.cut = static_cast<uint16_t>(std::min<unsigned>(piece, may_cut ? minimum_mtu : kAnySize));
+  }
   return true;
 }
 

@@ -3,6 +3,8 @@
 import ipaddress
 import re
 
+from . import fragments
+from .accounts import add_up
 from .language import LanguageError, symbols_of
 from .match import match_group
 from .replay import ReplayFailed
@@ -62,8 +64,9 @@ def _check(replay, twice):
 
     # Counts as of a moment: the same run, ended then.
     for time in sorted({c.time for c in scenario.counts if c.time is not None}):
-        stats = replay.run([p for p in packets if p.time <= time], bindings, time).stats
-        complaints += _counts(stats, [c for c in scenario.counts if c.time == time], final=False)
+        then = replay.run([p for p in packets if p.time <= time], bindings, time)
+        complaints += add_up(then)
+        complaints += _counts(then.stats, [c for c in scenario.counts if c.time == time], final=False)
 
     if twice:
         again = replay.run(packets, bindings, scenario.until)
@@ -89,7 +92,7 @@ def _same_beginning(before, result):
 def _compare(replay, result, packets, bindings, before):
     """All that came against all that was expected, in order of time. `before`: leave out what came from then on
     and no line of `packets` is about."""
-    scenario, complaints = replay.scenario, []
+    scenario, complaints = replay.scenario, add_up(result)
     expected = [p for p in packets if not p.arrives]
     outputs = []
     for side in SIDES:
@@ -114,6 +117,11 @@ def _compare(replay, result, packets, bindings, before):
             got = [o for o in outputs if o.side == side and _moment(expected, o.time) == time]
             if before is not None and not want and time >= before:
                 continue
+            if any(fragments.is_cut(p.layers) for p in want):
+                got = fragments.join(got, scenario.link[side])
+                complaints += [f"{opinion}\n    got      {o.describe()}" for o in got
+                               if not _meant_to_be_wrong(want, o)
+                               and (opinion := disagreement(o.data, scenario.link[side]))]
             after, found = match_group(want, got, bindings, next_hop, scenario.in_order)
             bindings = after if after is not None else bindings
             complaints += found

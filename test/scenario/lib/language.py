@@ -57,6 +57,26 @@ class Embedded:
         return inner if self.value(inner) == address else None
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of payload in each fragment of a datagram, written 1480+1480+48. With `rest`, written 1480 or 8+1480+...,
+    the last number repeats itself as far as the datagram goes."""
+    sizes: tuple
+    rest: bool = False
+
+    def __str__(self):
+        return "+".join([*map(str, self.sizes), *(["..."] if self.rest else [])])
+
+    def of(self, total):
+        """The sizes for a payload of `total` bytes, or None when they do not come to that."""
+        sizes = list(self.sizes)
+        while self.rest and sum(sizes) < total:
+            sizes.append(min(sizes[-1], total - sum(sizes)))
+        if self.rest and sum(sizes) > total >= sum(sizes[:-1]):
+            sizes[-1] -= sum(sizes) - total
+        return sizes if sum(sizes) == total and 0 not in sizes else None
+
+
 class _Any:
     def __repr__(self):
         return "*"
@@ -88,19 +108,19 @@ ICMP_ECHO = {"icmp": (0, 8), "icmp6": (128, 129)}
 ICMP_ERRORS = {"icmp": (3, 4, 5, 11, 12), "icmp6": (1, 2, 3, 4)}
 
 # Fields by layer: name -> how its value is read. Words without a value are flags.
-_INT, _HEX, _FLAG = "int", "hex", "flag"
+_INT, _HEX, _FLAG, _SIZES, _ORDER = "int", "hex", "flag", "sizes", "order"
 FIELDS = {
     "eth": {"type": _INT},
     "vlan": {"prio": _INT, "type": _INT},
     "ip": {"ttl": _INT, "tos": _INT, "dscp": _INT, "ecn": _INT, "id": _INT, "df": _FLAG, "no-df": _FLAG,
            "more": _FLAG, "off": _INT, "proto": _INT, "opts": _HEX, "ihl": _INT, "len": _INT, "version": _INT,
-           "bad-checksum": _FLAG, "any-checksum": _FLAG},
+           "bad-checksum": _FLAG, "any-checksum": _FLAG, "frags": _SIZES, "order": _ORDER},
     "ip6": {"hl": _INT, "tc": _INT, "dscp": _INT, "ecn": _INT, "flow": _INT, "nh": _INT, "plen": _INT,
             "version": _INT},
     "dstopts": {"encap-limit": _INT, "opts": _HEX, "nh": _INT, "extlen": _INT},
     "hopopts": {"encap-limit": _INT, "opts": _HEX, "nh": _INT, "extlen": _INT},
     "routing": {"type": _INT, "left": _INT, "opts": _HEX, "nh": _INT, "extlen": _INT},
-    "frag": {"id": _INT, "off": _INT, "more": _FLAG, "nh": _INT},
+    "frag": {"id": _INT, "off": _INT, "more": _FLAG, "nh": _INT, "frags": _SIZES, "order": _ORDER},
     "udp": {"len": _INT, "checksum": _INT, "bad-checksum": _FLAG, "any-checksum": _FLAG},
     "tcp": {"seq": _INT, "ack": _INT, "win": _INT, "opts": _HEX, "mss": _INT, "offset": _INT,
             "bad-checksum": _FLAG, "any-checksum": _FLAG},
@@ -136,7 +156,13 @@ def split_outside(text, separator):
 
 
 def parse_value(text, kind=_INT):
-    """An integer, hex bytes, a $SYMBOL or * (anything)."""
+    """An integer, hex bytes, a $SYMBOL or * (anything); sizes and the order of fragments are only numbers."""
+    if kind == _SIZES:
+        return parse_sizes(text)
+    if kind == _ORDER:
+        if not re.fullmatch(r"\d+(,\d+)*", text):
+            raise LanguageError(f"'{text}' is no order of fragments, such as 2,0,1")
+        return tuple(map(int, text.split(",")))
     if text == "*":
         return ANY
     if re.fullmatch(r"\$\w+", text):
@@ -146,6 +172,18 @@ def parse_value(text, kind=_INT):
     except ValueError:
         raise LanguageError(f"'{text}' is not a {'row of hex digits' if kind == _HEX else 'number'}, "
                             "$SYMBOL or *") from None
+
+
+def parse_sizes(text):
+    """`1480`, `8+1480+...` or `1480+1480+48`."""
+    m = re.fullmatch(r"([1-9]\d*(?:\+[1-9]\d*)*)(\+\.\.\.)?", text)
+    if not m:
+        raise LanguageError(f"'{text}' are no sizes of fragments, such as 1480 or 8+1480+... or 1480+1480+48")
+    sizes = tuple(map(int, m[1].split("+")))
+    if any(s % 8 for s in sizes[:-1]) or (m[2] or len(sizes) == 1) and sizes[-1] % 8:
+        raise LanguageError(f"frags={text}: all fragments but the last have a multiple of 8 bytes; a lie is written "
+                            "as a single fragment with off= and more")
+    return Sizes(sizes, bool(m[2]) or len(sizes) == 1)
 
 
 def parse_address(text, version):
@@ -295,75 +333,3 @@ def substitute(layers, bindings):
     return [Layer(layer.kind, {k: replaced(v) for k, v in layer.fields.items()},
                   substitute(layer.inner, bindings) if layer.inner is not None else None, layer.errors)
             for layer in layers]
-
-
-# What `render` leaves out because it is the usual: the same values the builder fills in.
-_QUIET = {
-    "ip": {"tos": 0, "dscp": 0, "ecn": 0, "off": 0, "more": False, "df": False, "opts": b"", "id": None,
-           "proto": None, "len": None, "ihl": None, "version": 4},
-    "ip6": {"tc": 0, "dscp": 0, "ecn": 0, "flow": 0, "nh": None, "plen": None, "version": 6},
-    "dstopts": {"nh": None, "extlen": None}, "hopopts": {"nh": None, "extlen": None},
-    "routing": {"type": 0, "opts": bytes(4), "nh": None, "extlen": None},
-    "frag": {"nh": None, "more": False},
-    "udp": {"len": None, "checksum": None},
-    "tcp": {"seq": 0, "ack": 0, "win": None, "opts": b"", "mss": None, "offset": None},
-    "icmp": {"code": 0, "mtu": 0, "pointer": 0}, "icmp6": {"code": 0, "mtu": 0, "pointer": 0},
-}
-
-
-def render(layers, like=None):
-    """The line for a packet. `like`: the packet it is compared with; fields written there are shown here too."""
-    parts = []
-    for i, layer in enumerate(layers):
-        twin = like[i] if like and i < len(like) and like[i].kind == layer.kind else None
-        parts.append(_render_layer(layer, twin))
-        if layer.inner is not None:
-            parts.append(f"[{render(layer.inner, twin.inner if twin else None)}]")
-    return " / ".join(parts)
-
-
-def _render_layer(layer, twin):
-    f = layer.fields
-    if layer.kind == "payload":
-        data = f["bytes"]
-        if data is ANY or isinstance(data, Symbol):
-            return "..."
-        if len(data) > 7 and data == filler(len(data)):
-            return f"len={len(data)}"
-        if data and all(32 <= b < 127 and b != 34 for b in data):
-            return f'"{data.decode()}"'
-        return f"hex:{data.hex()}"
-    if layer.kind in ("pad", "cut", "snap"):
-        return f"{layer.kind}={f['n']}"
-    if layer.kind == "garbage":
-        return f"?{f['bytes'].hex()}"
-    words, done = [layer.kind], {"src", "dst", "sport", "dport", "flags", "type", "vid"}
-    if "src" in f:
-        words += [str(f["src"]), ">", str(f["dst"])]
-    if "sport" in f:
-        words += [str(f["sport"]), ">", str(f["dport"])]
-    if "vid" in f:
-        words.append(str(f["vid"]))
-    if "flags" in f:
-        words.append("".join(c for c in "SFRPUECA" if f["flags"] & TCP_FLAGS[c]) or "none")
-    if layer.kind in ICMP_TYPES:
-        names = {v: k for k, v in ICMP_TYPES[layer.kind].items()}
-        words.append(names.get(f["type"], f"type={f['type']}"))
-    elif layer.kind == "routing":
-        done = done - {"type"}
-    elif "type" in f and twin and "type" in twin.fields:
-        words.append(f"type={f['type']:#06x}")
-    quiet = _QUIET.get(layer.kind, {})
-    for name, value in f.items():
-        shown = twin is not None and name in twin.fields
-        if name in done or (not shown and name in quiet and (quiet[name] is None or quiet[name] == value)):
-            continue
-        if not shown and name in ("dscp", "ecn"):
-            continue  # tos and tc say it
-        if value is True:
-            words.append(name)
-        elif value is not False:
-            words.append(f"{name}={value.hex() if isinstance(value, bytes) else value}")
-    if any("checksum" in e for e in layer.errors):
-        words.append("bad-checksum")
-    return " ".join(words)

@@ -5,8 +5,8 @@
 
 import ipaddress
 
-from .codec import errors_of
-from .language import ANY, ICMP_ECHO, Embedded, Symbol, render
+from .dissect import errors_of
+from .language import ANY, ICMP_ECHO, Embedded, Sizes, Symbol
 
 
 class Mismatch(Exception):
@@ -61,16 +61,16 @@ class _State:
                 self.differs(error)
             return
         for i, (e, g) in enumerate(zip(expected, got)):
-            self.layer(e, g, expected[i + 1].kind if i + 1 < len(expected) else None, embedded)
+            self.layer(e, g, any(x.kind in ("ip", "ip6", "dstopts") for x in expected[i + 1:]), embedded)
 
-    def layer(self, e, g, following, embedded):
+    def layer(self, e, g, outer, embedded):
         defaults = {}
         if e.kind in ("ip", "ip6"):
-            # Outermost tunnel headers and embedded ones have whatever hop limit they have.
-            if following not in ("ip", "ip6", "dstopts") and not embedded:
+            # Tunnel headers (`outer`) and embedded ones have whatever hop limit they have.
+            if not outer and not embedded:
                 defaults["ttl" if e.kind == "ip" else "hl"] = 63
             if e.kind == "ip":
-                defaults.update(off=0, more=False, opts=b"")
+                defaults.update(off=0, more=False, opts=b"", frags=None)
         elif e.kind == "tcp":
             defaults["seq"] = 0
             if not embedded:
@@ -80,7 +80,7 @@ class _State:
             if e.get("type") in ICMP_ECHO[e.kind]:
                 defaults["seq"] = 0
         elif e.kind == "frag":
-            defaults.update(off=0, more=False)
+            defaults.update(off=0, more=False, frags=None)
         elif e.kind == "vlan":
             defaults["prio"] = 0
 
@@ -112,6 +112,10 @@ class _State:
 
     def value(self, what, expected, got):
         if expected is ANY:
+            return
+        if isinstance(expected, Sizes):
+            if got is None or expected.of(sum(got.sizes)) != list(got.sizes):
+                self.differs(f"{what} is {_text(got)}, should be {expected}")
             return
         if isinstance(expected, Embedded):
             inner = expected.extract(got) if isinstance(got, ipaddress.IPv6Address) else None
@@ -153,7 +157,7 @@ def match_group(expected, got, bindings, next_hop_of, in_order=False):
 
 def _flow(output):
     """What all packets of a flow have in common: addresses, ports, an echo's identifier."""
-    return [(x.kind, [x.get(n) for n in ("src", "dst", "sport", "dport", "id")[:4 if x.kind == "ip" else 5]])
+    return [(x.kind, [x.get(n) for n in ("src", "dst", "sport", "dport", "id")[:4 if x.kind in ("ip", "frag") else 5]])
             for x in output.layers if x.kind not in ("eth", "payload")]
 
 

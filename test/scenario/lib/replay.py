@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from . import codec
-from .language import render, substitute
+from . import fragments
+from .build import build_frame
+from .dissect import dissect_frame
+from .language import substitute
+from .render import render
 from .scenario import SIDES
 
 EPOCH = 1_700_000_000  # when scenarios begin, in seconds since 1970
@@ -39,6 +42,7 @@ class Output:
 
 @dataclass
 class Result:
+    arrived: int   # frames
     outputs: dict  # side -> [Output]
     stats: dict
     log: list      # (nanoseconds, kind, {field: value}, line)
@@ -81,8 +85,8 @@ class Replay:
         scenario, frames, last = self.scenario, {"inside": [], "outside": []}, 0
         for p in packets:
             if p.arrives:
-                data, length = codec.build_frame(substitute(p.layers, bindings), scenario.link[p.side])
-                frames[p.side].append((p.time, data, length))
+                for layers in fragments.cut(substitute(p.layers, bindings)):
+                    frames[p.side].append((p.time, *build_frame(layers, scenario.link[p.side])))
                 last = max(last, p.time)
         for side in SIDES:
             write_capture(at / f"{side}.pcap", frames[side], scenario.link[side])
@@ -108,11 +112,12 @@ class Replay:
         outputs, files = {}, {"stats": done.stdout}
         for side in SIDES:
             name = at / f"{side}-out.pcap"
-            outputs[side] = [Output(t, side, d, codec.dissect_frame(d, scenario.link[side]))
+            outputs[side] = [Output(t, side, d, dissect_frame(d, scenario.link[side]))
                              for t, d in read_capture(name, scenario.link[side])]
             files[side] = name.read_bytes()
         files["log"] = (at / "blocks.log").read_bytes() if (at / "blocks.log").exists() else b""
-        return Result(outputs, stats, [_log_record(x) for x in files["log"].decode().splitlines()], files)
+        arrived = sum(map(len, frames.values()))
+        return Result(arrived, outputs, stats, [_log_record(x) for x in files["log"].decode().splitlines()], files)
 
 
 def _log_record(line):

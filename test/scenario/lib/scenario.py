@@ -220,7 +220,10 @@ class _Reader:
         self.clock = time
         if not arrives:
             self.sent.add(time)
-        self.s.packets.append(PacketLine(self.number, time, side, arrives, parse_packet(text), self.line))
+        layers = parse_packet(text)
+        if not arrives and any("order" in layer.fields for layer in layers):
+            raise LanguageError("order= is for arriving fragments; what is sent comes in order")
+        self.s.packets.append(PacketLine(self.number, time, side, arrives, layers, self.line))
 
     def nothing(self, time, _word, rest):
         time = self.clock if time is None else time

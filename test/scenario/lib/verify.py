@@ -8,7 +8,7 @@ logging.getLogger("scapy").setLevel(logging.ERROR)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from scapy.layers.inet import ICMP, IP, TCP, UDP
-    from scapy.layers.inet6 import IPv6
+    from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
     from scapy.layers.l2 import Ether
 
 
@@ -16,25 +16,25 @@ def disagreement(data, link):
     """What scapy would have written differently, or None."""
     packet = Ether(data) if link == "ethernet" else (IPv6 if data and data[0] >> 4 == 6 else IP)(data)
     layer, fragment = packet, False
-    while layer is not None:
+    while layer is not None and not fragment:  # behind the header of a fragment nothing is whole
         # Layers within an ICMP error have classes of their own (IPerror...) and are left as they are; their
         # lengths may rightly promise more than is there.
         if type(layer) is IP:
-            fragment = fragment or layer.flags.MF or layer.frag != 0
+            fragment = layer.flags.MF or layer.frag != 0
             del layer.ihl, layer.len, layer.chksum
         elif type(layer) is IPv6:
             del layer.plen
-        elif layer.name == "IPv6 Extension Header - Fragment Header":
-            fragment = True
-        elif type(layer) is UDP and not fragment:
+        elif type(layer) is IPv6ExtHdrFragment:
+            fragment = layer.m or layer.offset != 0
+        elif type(layer) is UDP:
             del layer.len
             if layer.chksum != 0:
                 del layer.chksum
-        elif type(layer) is TCP and not fragment:
+        elif type(layer) is TCP:
             del layer.dataofs, layer.chksum
-        elif type(layer) is ICMP and not fragment:
+        elif type(layer) is ICMP:
             del layer.chksum
-        elif layer.name.startswith("ICMPv6") and "cksum" in layer.fields and not fragment:
+        elif layer.name.startswith("ICMPv6") and "cksum" in layer.fields:
             del layer.cksum
         elif type(layer).__name__.endswith("error"):
             break

@@ -55,6 +55,9 @@ instances:
     tcp-trans-open-timeout: 4
     tcp-trans-close-timeout: 241s
     tcp-in-syn-timeout: 7
+    fragment-min-timeout: 3
+    softwire-payload-mtu: 1400
+    fragment-behavior: inner
     icmp-timeout: 61
     port-quota: 100
     mapping-limits: {limit-port-mappings: 1, mappings-per-subscriber: 2, sessions-per-subscriber: 3}
@@ -115,7 +118,9 @@ TEST_CASE("every key reaches its field", "[config]") {
   CHECK(i.pools == std::vector{*Ipv4Prefix::parse("203.0.113.0/25"), *Ipv4Prefix::parse("203.0.113.128/25")});
   CHECK(i.ports == PortAllocation{512, 32767, 1536, 3, 256, 511});
   CHECK(i.filtering == Filtering::edf);
-  CHECK(i.timers == Timers{121s, 86'400s, 4s, 241s, 7s, 61s, 10s});
+  CHECK(i.timers == Timers{121s, 86'400s, 4s, 241s, 7s, 61s, 3s, 10s});
+  CHECK(i.softwire_payload_mtu == 1400);
+  CHECK(i.cut_inner_packet);
   CHECK(i.limits == SubscriberLimits{100, 2, 3, 4});
   CHECK(i.mapping_limit == 1);
   CHECK(i.udp_inbound_refresh);

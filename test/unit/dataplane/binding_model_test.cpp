@@ -158,7 +158,11 @@ class Model {
     if (tcp) {
       const TcpStep step = tcp_step(s->state, d, flags);
       s->state = step.state;
-      if (step.timer != TcpTimer::keep) s->expires = now + timer(step.timer);
+      const Millis end = now + timer(step.timer);
+      if (step.timer == TcpTimer::in_open)
+        s->expires = std::max(s->expires, end);
+      else if (step.timer != TcpTimer::keep)
+        s->expires = end;
       return {};
     }
     if (s == m.sessions.end()) {
@@ -256,13 +260,12 @@ class Model {
   Millis timer(TcpTimer t) const {
     switch (t) {
       case TcpTimer::trans_open:
+      case TcpTimer::in_open:
         return ms(i_.timers.tcp_trans_open);
       case TcpTimer::trans_close:
         return ms(i_.timers.tcp_trans_close);
       case TcpTimer::idle:
         return ms(i_.timers.tcp_idle);
-      case TcpTimer::in_syn:
-        return ms(i_.timers.tcp_in_syn);
       case TcpTimer::keep:
         break;
     }

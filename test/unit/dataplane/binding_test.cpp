@@ -348,6 +348,63 @@ TEST_CASE("A mapping lives as long as the longest of its TCP sessions", "[datapl
   CHECK(b.binding.sessions().size() == 0);
 }
 
+TEST_CASE("RFC 5382 REQ-2: a closed connection opened again from outside lives on", "[dataplane][binding]") {
+  Bench b(with([](config::Config& c) {
+    c.instances[0].timers.tcp_trans_open = config::seconds{10};
+    c.instances[0].timers.tcp_trans_close = config::seconds{20};
+  }));
+  const RemoteEndpoint server = remote_endpoint(1, 80), other = remote_endpoint(2, 80);
+  const MappingId id = connect(b, inside_endpoint(1, 1, Protocol::tcp), server);
+  connect(b, inside_endpoint(1, 1, Protocol::tcp), other);  // a session outside of the mapping's record
+  for (const RemoteEndpoint& r : {server, other}) {
+    REQUIRE_FALSE(b.track(Direction::outbound, id, r, kFin | kAck));
+    REQUIRE_FALSE(b.track(Direction::inbound, id, r, kFin | kAck));
+  }
+  SECTION("soon: what was left of the old one stays") {
+    b.advance(1'000);
+    for (const RemoteEndpoint& r : {server, other}) REQUIRE_FALSE(b.track(Direction::inbound, id, r, kSyn));
+    b.advance(18'000);
+    REQUIRE(b.mapping(id).in_use);
+    CHECK(b.mapping(id).extra_sessions == 1);
+  }
+  SECTION("in its last second: the answer has tcp-trans-open-timeout") {
+    b.advance(19'000);
+    for (const RemoteEndpoint& r : {server, other}) REQUIRE_FALSE(b.track(Direction::inbound, id, r, kSyn));
+    b.advance(9'000);
+    REQUIRE(b.mapping(id).in_use);
+    CHECK(b.mapping(id).extra_sessions == 1);
+  }
+  SECTION("nobody answers: it ends") {
+    b.advance(19'000);
+    for (int i = 0; i < 3; i++) {
+      for (const RemoteEndpoint& r : {server, other}) REQUIRE_FALSE(b.track(Direction::inbound, id, r, kSyn));
+      b.advance(4'000);
+    }
+    CHECK(b.binding.mappings().size() == 0);
+    return;
+  }
+  for (const RemoteEndpoint& r : {server, other})
+    REQUIRE_FALSE(b.track(Direction::outbound, id, r, kSyn | kAck));
+  b.advance(99'000);  // tcp-idle-timeout is 100 s here
+  REQUIRE(b.mapping(id).in_use);
+  CHECK(b.mapping(id).extra_sessions == 1);
+}
+
+TEST_CASE("RFC 5382 REQ-4: which connections a SYN from inside has opened", "[dataplane][binding]") {
+  Bench b(small_config());
+  const InternalKey k = inside_endpoint(1, 1, Protocol::tcp);
+  const MappingId id = connect(b, k, remote_endpoint(1, 80));
+  connect(b, k, remote_endpoint(2, 80));
+  const ExternalKey external = b.mapping(id).external();
+  CHECK(b.binding.has_session(external, remote_endpoint(1, 80)));
+  CHECK(b.binding.has_session(external, remote_endpoint(2, 80)));
+  CHECK_FALSE(b.binding.has_session(external, remote_endpoint(1, 81)));
+  CHECK_FALSE(b.binding.has_session(external, remote_endpoint(3, 80)));
+  ExternalKey next = external;
+  next.port = net::Be16(static_cast<uint16_t>(external.port.value() ^ 1));
+  CHECK_FALSE(b.binding.has_session(next, remote_endpoint(1, 80)));
+}
+
 TEST_CASE("Strangers' SYNs fill no table", "[dataplane][binding]") {
   Bench b(small_config());
   const InternalKey k = inside_endpoint(1, 1, Protocol::tcp);

@@ -25,14 +25,14 @@ const Row kRows[] = {
     // CLOSED: only a SYN opens; everything else is translated and leaves no session.
     {none, kOut, kSyn, out_init, TcpTimer::trans_open},
     {none, kOut, kSyn | kAck, established, TcpTimer::idle},  // the answer to a SYN that made no session
-    {none, kIn, kSyn, in_init, TcpTimer::in_syn},
+    {none, kIn, kSyn, in_init, TcpTimer::in_open},
     {none, kOut, kRst, none, TcpTimer::keep},
     {none, kIn, kRst, none, TcpTimer::keep},
     {none, kOut, kFin, none, TcpTimer::keep},
     {none, kIn, kFin, none, TcpTimer::keep},
     {none, kOut, kOther, none, TcpTimer::keep},
     {none, kIn, kOther, none, TcpTimer::keep},
-    // V4 INIT: only a SYN from inside goes on; nothing keeps it alive longer (RFC 5382 REQ-4).
+    // V4 INIT: only a SYN from inside goes on; nothing keeps it alive longer.
     {in_init, kOut, kSyn, established, TcpTimer::idle},
     {in_init, kIn, kSyn, in_init, TcpTimer::keep},
     {in_init, kOut, kRst, in_init, TcpTimer::keep},
@@ -77,10 +77,10 @@ const Row kRows[] = {
     {out_fin, kIn, kSyn, out_fin, TcpTimer::idle},
     {out_fin, kOut, kOther, out_fin, TcpTimer::idle},
     {out_fin, kIn, kOther, out_fin, TcpTimer::idle},
-    // V6 FIN + V4 FIN RCV: all packets pass, none prolongs; the same endpoints may open anew (RFC 5382
-    // REQ-2).
+    // V6 FIN + V4 FIN RCV: all packets pass, none prolongs; the same endpoints may open anew, from either
+    // side (RFC 5382 REQ-2).
     {both_fin, kOut, kSyn, out_init, TcpTimer::trans_open},
-    {both_fin, kIn, kSyn, both_fin, TcpTimer::keep},
+    {both_fin, kIn, kSyn, in_init, TcpTimer::in_open},
     {both_fin, kOut, kFin, both_fin, TcpTimer::keep},
     {both_fin, kIn, kFin, both_fin, TcpTimer::keep},
     {both_fin, kOut, kRst, both_fin, TcpTimer::keep},
@@ -125,6 +125,18 @@ TEST_CASE("Of several flags RST counts before SYN, SYN before FIN", "[dataplane]
   CHECK(tcp_step(none, kOut, kSyn | kFin).state == out_init);
   CHECK(tcp_step(none, kOut, kSyn | kRst).state == none);
   CHECK(tcp_step(established, kOut, kSyn | kFin).state == established);
+}
+
+TEST_CASE("RFC 5382 REQ-2: after both FINs a connection may be opened again from either side",
+          "[dataplane][tcp]") {
+  for (const Direction opens : {kOut, kIn}) {
+    const Direction answers = opens == kOut ? kIn : kOut;
+    SessionState s = tcp_step(both_fin, opens, kSyn).state;
+    s = tcp_step(s, opens, kSyn).state;  // sent again
+    const TcpStep answered = tcp_step(s, answers, kSyn | kAck);
+    CHECK(answered.state == established);
+    CHECK(answered.timer == TcpTimer::idle);
+  }
 }
 
 TEST_CASE("A filter entry is no TCP session", "[dataplane][tcp]") {
