@@ -105,6 +105,7 @@ Instance build_instance(const Record& r) {
   set(i.name, r, "name");
   i.carriage = carriage_of(r).value_or(Carriage::nat44);
   set_list(i.aftr_addresses, r, "aftr-ipv6-addr");
+  set(i.mss_clamping, r, "mss-clamping");
   set(i.softwire_payload_mtu, r, "softwire-payload-mtu");
   i.cut_inner_packet = r.get<std::string>("fragment-behavior").value_or("outer") == "inner";
   set(i.minimum_ipv6_mtu, r, "minimum-ipv6-mtu");

@@ -127,11 +127,12 @@ struct StaticMapping {
 struct Instance {
   std::string name;
   Carriage carriage = Carriage::nat44;
-  std::vector<net::Ipv6Address> aftr_addresses;                    ///< ds-lite: aftr-ipv6-addr
-  uint16_t softwire_payload_mtu = 0;                               ///< ds-lite; 0: what the inside MTU leaves
-  bool cut_inner_packet = false;                                   ///< ds-lite, fragment-behavior: inner
-  uint16_t minimum_ipv6_mtu = 1280;                                ///< nat64, RFC 7915 §4.1
-  std::vector<net::Ipv6Prefix> nat64_prefixes;                     ///< nat64: nat64-prefix, RFC 6052 lengths
+  std::vector<net::Ipv6Address> aftr_addresses;  ///< ds-lite: aftr-ipv6-addr
+  uint16_t mss_clamping = 0;                     ///< largest TCP segment that a SYN may announce; 0: any
+  uint16_t softwire_payload_mtu = 0;             ///< ds-lite; 0: what the inside MTU leaves
+  bool cut_inner_packet = false;                 ///< ds-lite, fragment-behavior: inner
+  uint16_t minimum_ipv6_mtu = 1280;              ///< nat64, RFC 7915 §4.1
+  std::vector<net::Ipv6Prefix> nat64_prefixes;   ///< nat64: nat64-prefix, RFC 6052 lengths
   std::vector<SubscriberMatch<net::Ipv4Prefix>> subscribers_ipv4;  ///< nat44
   std::vector<SubscriberMatch<net::Ipv6Prefix>> subscribers_ipv6;  ///< ds-lite, nat64
   std::vector<net::Ipv4Prefix> pools;                              ///< external-ip-address-pool

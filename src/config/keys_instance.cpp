@@ -211,6 +211,15 @@ constexpr Key instance_keys[] = {
      .default_note = "none",
      .max_items = 200,
      .types = for_ds_lite},
+    {.name = "mss-clamping",
+     .kind = Kind::integer,
+     .meaning =
+         "Largest segment that a TCP host may announce through the box, in either direction: larger ones are "
+         "lowered. For paths where ICMP is filtered. 0: left alone.",
+     .reference = "RFC 8513 mss-clamping, RFC 9293 §3.7.1",
+     .default_text = "0",
+     .min = 0,
+     .max = 9560},
     {.name = "softwire-payload-mtu",
      .kind = Kind::integer,
      .meaning = "Bytes of an IPv4 packet that reach a B4 in one piece, where the access network carries less "

@@ -90,6 +90,11 @@ void Pipeline::miss_inbound(Packet& p) {
   hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
 }
 
+void Pipeline::drop_filtered(Packet& p) {
+  if (owner_of(p.external) == w_.self_) hold_if_syn(p);
+  drop(p.m, DropReason::filtered);
+}
+
 /// RFC 5382 REQ-4.
 void Pipeline::hold_if_syn(const Packet& p) {
   using Tcp = net::TcpHeader;
@@ -98,7 +103,6 @@ void Pipeline::hold_if_syn(const Packet& p) {
     return;
   const net::Ipv4Address source = p.remote.address;  // one of ours: hairpinned, or forged
   if (t_.maybe_local(source) && (t_.pool_of(source) != nullptr || t_.is_own(source))) return;
-  if (owner_of(p.external) != w_.self_) return;
   const config::PortAllocation& ports = usual_pool_->ports();
   const uint16_t port = p.external.port.value();
   if (port < ports.first_port || port > ports.last_port) return;

@@ -65,6 +65,7 @@ void Pipeline::icmp_error_ipv4_in(Packet& p, const Mapping& m, const Quoted& quo
   if (p.length > policy.inbound_mtu) shorten_error(p, policy.inbound_mtu);
   seal_icmp4(p.icmp(), p.l4_length);
   const bool softwire = policy.carriage == Carriage::ds_lite;
+  if (softwire && p.cut != 0) return deliver_pieces(p, m, sent_[t_.inside]);
   if (softwire && !carriage::encapsulate(p, t_.contexts[m.internal.context].address, m.internal.ipv6))
     return drop(p, DropReason::no_buffer);
   send(t_.inside, p, softwire);

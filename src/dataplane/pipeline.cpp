@@ -132,6 +132,7 @@ void Pipeline::outbound() {
     }
     taken.add(p.length);
     const Mapping& m = table[p.mapping];
+    clamp_mss(p, m);
     if constexpr (kCarriage == Carriage::nat64) {
       carriage::nat64_out(p, m, w_.next_id_++);
     } else {
@@ -204,6 +205,7 @@ void Pipeline::inbound() {
       drop(p, *why);
       continue;
     }
+    clamp_mss(p, m);
     deliver_inside(p, m, carriage, sent[static_cast<size_t>(carriage)]);
   }
   for (size_t c = 0; c < kCarriageCount; c++) {

@@ -14,6 +14,7 @@
 
 #include <array>
 
+#include "dataplane/carriage/mss.h"
 #include "dataplane/fragments/cut.h"
 #include "dataplane/quoted.h"
 #include "dataplane/worker.h"
@@ -124,6 +125,13 @@ class Pipeline {
   /// Whether a packet too big for the way ahead may go on in pieces, and marks it so. `limit`: bytes of it
   /// that pass in one piece; if not, its sender is told.
   bool may_be_cut(Packet& p, unsigned limit);
+  /// Lowers the maximum segment size in a SYN, where that is configured.
+  void clamp_mss(Packet& p, const Mapping& m) const {
+    const uint16_t limit = t_.instances[m.instance].mss_clamping;
+    if (limit != 0 && m.internal.protocol == Protocol::tcp && (p.tcp_flags & net::TcpHeader::kSyn) != 0)
+        [[unlikely]]
+      carriage::clamp_mss(*p.tcp(), limit);
+  }
   /// Rewrites an inbound packet for its carriage, which is the mapping's, counts it in `sent` and sends it.
   void deliver_inside(Packet& p, const Mapping& m, Carriage carriage, Sums& sent);
   /// The last of it for a packet into a softwire that has Packet::cut.
@@ -146,7 +154,10 @@ class Pipeline {
   MappingId make_mapping(Packet& p, const StatefulBinding::Newcomer& newcomer);
   /// From outside: another worker's address, or nobody's port.
   void miss_inbound(Packet& p);
-  /// A packet from outside that is not let in: if it is a SYN, its sender may be told later (held_syn.h).
+  /// From outside, and refused by its mapping's filtering-type.
+  void drop_filtered(Packet& p);
+  /// A packet from outside that is not let in, to an address of usual_pool_ that is ours: if it is a SYN, its
+  /// sender may be told later (held_syn.h).
   void hold_if_syn(const Packet& p);
   void answer_syn(const HeldSyn& syn);
   /// Whose an external endpoint is; kNoWorker when it is in no pool.
@@ -199,7 +210,7 @@ class Pipeline {
   }
   void drop(Packet& p, DropReason reason) {
     if (reason == DropReason::filtered) [[unlikely]]
-      hold_if_syn(p);
+      return drop_filtered(p);
     drop(p.m, reason);
   }
   void free_dropped();

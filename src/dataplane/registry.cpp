@@ -33,6 +33,7 @@ InstanceView view_of(const config::Instance& c, unsigned workers) {
   v.icmp = ms(c.timers.icmp);
   v.port_set = ms(c.timers.port_set);
   v.fragment_min = ms(c.timers.fragment_min);
+  v.mss_clamping = c.mss_clamping;
   v.cut_inner_packet = c.cut_inner_packet;
   v.softwire_mtu = c.softwire_payload_mtu;
   v.minimum_ipv6_mtu = c.minimum_ipv6_mtu;

@@ -91,6 +91,7 @@ struct InstanceView {
   config::Filtering filtering = config::Filtering::eif;
   bool udp_inbound_refresh = false;
   uint8_t max_blocks = 1;
+  uint16_t mss_clamping = 0;         ///< largest TCP segment that a SYN may announce; 0: any
   bool cut_inner_packet = false;     ///< ds-lite, fragment-behavior: inner
   uint16_t softwire_mtu = 0;         ///< ds-lite, softwire-payload-mtu; 0: what the inside MTU leaves
   uint16_t inbound_mtu = 0;          ///< bytes of an IPv4 packet that reach the subscriber in one piece

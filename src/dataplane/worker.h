@@ -49,9 +49,10 @@ class Outbox {
 };
 
 /// How many fragments of either side a worker may hold: those of all workers and both sides together an
-/// eighth of the packet buffers.
+/// eighth of the packet buffers, or, where that is not one large datagram each, a quarter.
 inline uint32_t fragments_for(uint32_t packet_buffers, unsigned workers) {
-  return std::max(packet_buffers / 16 / workers, 8u);
+  const uint32_t sixteenth = packet_buffers / 16 / workers;
+  return std::max(1u, std::min(std::max(sixteenth, Reassembly::kMostFragments + 1), 2 * sixteenth));
 }
 /// Buffers for whole datagrams, a worker: for the bursts of some workers and what lies in rings.
 inline constexpr uint32_t kDatagramBuffers = 128;

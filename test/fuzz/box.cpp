@@ -61,6 +61,9 @@ std::string check_ipv4(const uint8_t* at, size_t size) {
     return fmt::format("an IPv4 total length of {} in {} bytes", ip->total_length.value(), size);
   if (net::Sum().add_bytes(ip, ip->header_length()).folded() != 0xffff) return "a wrong IPv4 header checksum";
   if (ip->ttl == 0) return "a TTL of zero";
+  const unsigned place = ip->fragment.value();
+  if ((place & 0x1fff) * 8 + size - ip->header_length() > 65'535)
+    return "a fragment behind the end of any packet";
   return {};
 }
 
@@ -76,15 +79,28 @@ rte_mempool* Box::buffers() {
 
 unsigned Box::missing_buffers() { return kBuffers - rte_mempool_avail_count(buffers()); }
 
+unsigned Box::datagrams_in_use() const { return rte_mempool_in_use_count(engine_->fabric().datagrams.get()); }
+
 config::Config Box::configuration(unsigned workers) {
   config::Config config = parsed();
   config.workers = static_cast<uint16_t>(workers);
   return config;
 }
 
+config::Config Box::variant(unsigned number) {
+  config::Config config = configuration();
+  static constexpr uint16_t kInside[] = {1500, 1280, 1540}, kOutside[] = {1500, 1300};
+  for (auto& i : config.interfaces)
+    i.mtu = i.name == "inside" ? kInside[number % 3] : kOutside[number / 3 % 2];
+  for (auto& i : config.instances)
+    if (i.carriage == config::Carriage::ds_lite) i.cut_inner_packet = number / 6 % 2 != 0;
+  return config;
+}
+
 Box::Box(unsigned workers) : Box(configuration(workers), 1) {}
 
-Box::Box(const config::Config& config, uint64_t seed) {
+Box::Box(const config::Config& config, uint64_t seed)
+    : mtu_{config.interfaces.at(0).mtu, config.interfaces.at(1).mtu} {
   control::Engine::Options options;
   options.seed = seed;
   options.buffers = buffers();
@@ -144,7 +160,10 @@ void Box::collect() {
       auto& frames = engine_->worker(w).outbox().frames(i);
       for (rte_mbuf* m : frames) {
         const uint8_t* bytes = dataplane::bytes_of(m);
-        sent_.push_back({i == 0 ? Side::inside : Side::outside, {bytes, bytes + m->data_len}});
+        sent_.push_back({i == 0 ? Side::inside : Side::outside,
+                         {bytes, bytes + m->data_len},
+                         mtu_[i],
+                         m->pool == buffers() && m->nb_segs == 1 && m->pkt_len == m->data_len});
         dataplane::free_packet(m);
       }
       frames.clear();
@@ -178,6 +197,8 @@ std::string complaint(const Sent& frame) {
   const auto* ethernet = reinterpret_cast<const net::EthernetHeader*>(b.data());
   const uint8_t* at = b.data() + sizeof *ethernet;
   const size_t size = b.size() - sizeof *ethernet;
+  if (!frame.sendable) return "a frame in a buffer that no device can send";
+  if (size > frame.mtu) return fmt::format("{} bytes where {} pass", size, frame.mtu);
   if (frame.side == Side::outside && ethernet->type.value() != net::kEtherIpv4)
     return "something not IPv4 sent outside";
   if (ethernet->type.value() == net::kEtherIpv4) return check_ipv4(at, size);

@@ -1,8 +1,10 @@
 /// The appliance without devices, for the packet fuzzer and the sanitizer's proof: the real Engine with a
 /// NAT44, a DS-Lite and a NAT64 instance, turned by hand on one thread, with packets from memory. What leaves
-/// is checked as a strict neighbour would: headers, lengths, IPv4 checksums.
+/// is checked as a strict neighbour would: headers, lengths, IPv4 checksums, MTU, no bytes of a buffer that
+/// no device can send.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +25,8 @@ enum class Side : uint8_t { inside, outside };
 struct Sent {
   Side side;
   std::vector<uint8_t> bytes;
+  unsigned mtu;   ///< of that side
+  bool sendable;  ///< it lies in one buffer of the ports' pool
 };
 
 class Box {
@@ -35,6 +39,9 @@ class Box {
   ~Box();
   /// What a box is made of when nothing else is said.
   static config::Config configuration(unsigned workers = 2);
+  /// The same with other MTUs and another fragment-behavior, for each `number` below kVariants.
+  static config::Config variant(unsigned number);
+  static constexpr unsigned kVariants = 12;
 
   /// A frame arrives at one worker's queue. False when there is no buffer for it.
   bool receive(Side side, unsigned worker, std::span<const uint8_t> frame) {
@@ -55,6 +62,9 @@ class Box {
   uint64_t punted() const { return punted_; }
   /// Packet buffers that are not in their pool; none when no box exists or is at rest.
   static unsigned missing_buffers();
+  /// Buffers of whole datagrams that are in use; none between two steps.
+  unsigned datagrams_in_use() const;
+  unsigned mtu(Side side) const { return mtu_[static_cast<size_t>(side)]; }
   Millis now() const { return now_; }
 
  private:
@@ -65,6 +75,7 @@ class Box {
   std::unique_ptr<control::Engine> engine_;
   std::vector<Sent> sent_;
   uint64_t punted_ = 0;
+  std::array<unsigned, 2> mtu_;  ///< by Side
   Millis now_ = kStart;
 };
 

@@ -7,42 +7,6 @@
 namespace culvert::fuzz {
 namespace {
 
-uint16_t get16(std::span<const uint8_t> b, size_t at) {
-  return static_cast<uint16_t>(b[at] << 8 | b[at + 1]);
-}
-void put16(std::span<uint8_t> b, size_t at, size_t v) {
-  b[at] = static_cast<uint8_t>(v >> 8);
-  b[at + 1] = static_cast<uint8_t>(v);
-}
-void put32(std::span<uint8_t> b, size_t at, uint32_t v) {
-  put16(b, at, v >> 16);
-  put16(b, at + 2, v & 0xffff);
-}
-
-/// Byte by byte: of vector::insert g++ 12 says with -flto that it reads past the end, which it does not.
-void append(Bytes& to, std::span<const uint8_t> more) {
-  for (uint8_t byte : more) to.push_back(byte);
-}
-
-/// RFC 1071, word by word.
-uint32_t sum(std::span<const uint8_t> b, uint32_t start = 0) {
-  uint32_t s = start;
-  for (size_t i = 0; i < b.size(); i += 2) {
-    s += i + 1 < b.size() ? get16(b, i) : static_cast<uint32_t>(b[i] << 8);
-    s = (s & 0xffff) + (s >> 16);
-  }
-  return s;
-}
-
-/// Where the headers of an IP packet are.
-struct Layout {
-  int version = 0;
-  size_t ip = 0;  ///< the innermost IP header
-  size_t l4 = 0, end = 0;
-  uint8_t protocol = 0;
-  bool fragment = false;
-};
-
 /// Walks to the transport header; `repairing`: lengths are put right on the way instead of believed.
 template <typename Span>
 std::optional<Layout> walk(Span b, bool repairing) {
@@ -69,6 +33,7 @@ std::optional<Layout> walk(Span b, bool repairing) {
       return l;
     }
     l.ip = at;
+    l.softwire = true;
   }
   const size_t ip = l.ip;
   if (ip + 20 > l.end || b[ip] >> 4 != 4) return {};
@@ -77,7 +42,7 @@ std::optional<Layout> walk(Span b, bool repairing) {
   if constexpr (!std::is_const_v<typename Span::element_type>) {
     put16(b, ip + 2, l.end - ip);
     put16(b, ip + 10, 0);
-    put16(b, ip + 10, static_cast<uint16_t>(~sum(b.subspan(ip, header))));
+    put16(b, ip + 10, static_cast<uint16_t>(~internet_sum(b.subspan(ip, header))));
   }
   if (!repairing) l.end = std::min(l.end, ip + get16(b, ip + 2));
   if (ip + header > l.end) return {};
@@ -106,10 +71,21 @@ std::optional<std::pair<size_t, bool>> checksum_of(const Layout& l) {
 
 uint32_t pseudo_header(std::span<const uint8_t> b, const Layout& l, size_t length) {
   const uint32_t tail = static_cast<uint32_t>(length) + l.protocol;
-  return l.version == 4 ? sum(b.subspan(l.ip + 12, 8), tail) : sum(b.subspan(8, 32), tail);
+  return l.version == 4 ? internet_sum(b.subspan(l.ip + 12, 8), tail) : internet_sum(b.subspan(8, 32), tail);
 }
 
 }  // namespace
+
+uint32_t internet_sum(std::span<const uint8_t> b, uint32_t start) {
+  uint32_t s = start;
+  for (size_t i = 0; i < b.size(); i += 2) {
+    s += i + 1 < b.size() ? get16(b, i) : static_cast<uint32_t>(b[i] << 8);
+    s = (s & 0xffff) + (s >> 16);
+  }
+  return s;
+}
+
+std::optional<Layout> layout_of(std::span<const uint8_t> packet) { return walk(packet, false); }
 
 Bytes udp(uint16_t source, uint16_t destination, size_t payload) {
   Bytes b(8 + payload, 0x5a);
@@ -212,7 +188,7 @@ void repair(std::span<uint8_t> b) {
   if (l->protocol == kUdp) put16(b, l->l4 + 4, length);
   put16(b, l->l4 + field->first, 0);
   const uint32_t start = field->second ? pseudo_header(b, *l, length) : 0;
-  uint16_t value = static_cast<uint16_t>(~sum(b.subspan(l->l4, length), start));
+  uint16_t value = static_cast<uint16_t>(~internet_sum(b.subspan(l->l4, length), start));
   if (value == 0 && l->protocol == kUdp) value = 0xffff;
   put16(b, l->l4 + field->first, value);
 }
@@ -230,7 +206,7 @@ std::optional<bool> transport_checksum_holds(std::span<const uint8_t> b) {
     if (length < 8) return {};
   }
   const uint32_t start = field->second ? pseudo_header(b, *l, length) : 0;
-  return sum(b.subspan(l->l4, length), start) == 0xffff;
+  return internet_sum(b.subspan(l->l4, length), start) == 0xffff;
 }
 
 }  // namespace culvert::fuzz

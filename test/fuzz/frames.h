@@ -39,6 +39,44 @@ Bytes reply_to(const Bytes& packet);
 /// packet too. Not those of a packet in an ICMP error.
 void repair(std::span<uint8_t> packet);
 
+/// Where the headers of an IP packet are.
+struct Layout {
+  int version = 0;         ///< of the innermost IP header
+  bool softwire = false;   ///< an IPv4 packet in an IPv6 packet
+  size_t ip = 0;           ///< the innermost IP header
+  size_t l4 = 0, end = 0;  ///< transport header, and where the packet ends
+  uint8_t protocol = 0;    ///< of the transport
+  bool fragment = false;   ///< l4 is no transport header, or its payload is not all there
+
+  size_t length() const { return end - l4; }
+};
+/// Nullopt: headers that are cut short or wrong.
+std::optional<Layout> layout_of(std::span<const uint8_t> packet);
+
+/// Big-endian; the caller knows that they are there.
+inline uint16_t get16(std::span<const uint8_t> b, size_t at) {
+  return static_cast<uint16_t>(b[at] << 8 | b[at + 1]);
+}
+inline void put16(std::span<uint8_t> b, size_t at, size_t v) {
+  b[at] = static_cast<uint8_t>(v >> 8);
+  b[at + 1] = static_cast<uint8_t>(v);
+}
+inline uint32_t get32(std::span<const uint8_t> b, size_t at) {
+  return uint32_t{get16(b, at)} << 16 | get16(b, at + 2);
+}
+inline void put32(std::span<uint8_t> b, size_t at, uint32_t v) {
+  put16(b, at, v >> 16);
+  put16(b, at + 2, v & 0xffff);
+}
+
+/// Byte by byte: of vector::insert g++ 12 says with -flto that it reads past the end, which it does not.
+inline void append(Bytes& to, std::span<const uint8_t> more) {
+  for (uint8_t byte : more) to.push_back(byte);
+}
+
+/// RFC 1071, word by word: the sum, not its complement. `start`: bytes before, as a sum.
+uint32_t internet_sum(std::span<const uint8_t> bytes, uint32_t start = 0);
+
 /// Whether the transport checksum is right; nullopt when there is none to check (no transport, a fragment,
 /// cut short).
 std::optional<bool> transport_checksum_holds(std::span<const uint8_t> packet);

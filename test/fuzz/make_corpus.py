@@ -10,8 +10,14 @@ import pathlib
 import struct
 import sys
 
+VARIANTS = 12  # Box::kVariants
 INSIDE, OUTSIDE = 0, 16
-WORKER1, REPAIR, CUT = 8, 32, 64
+WORKER1, REPAIR, EXTENDED, CUT, PIECES = 8, 32, 32, 64, 128
+OUTER, INNER, BOTH, ONE_BY_ONE, TAIL_LATER = 0, 1, 2, 4, 8
+NAT44, DS_LITE, NAT64, WELL_KNOWN = range(4)
+UDP, SYN, TCP, PING = 0, 16, 32, 48
+NO_CHECKSUM, HAIRPIN = 64, 128
+TWICE, LOST, OVERLAP, ELSEWHERE, LAST, SHORT, LONG, CHANGED = range(8)
 
 
 def frame(data, flags=INSIDE):
@@ -32,6 +38,26 @@ def reply(index, flags=OUTSIDE, changes=()):
 def error(index, kind, code, word=0, flags=OUTSIDE, cut=None):
     out = bytes([6 | flags | (CUT if cut is not None else 0), index, kind, code]) + struct.pack(">HB", word, 0)
     return out + (struct.pack(">H", cut) if cut is not None else b"")
+
+
+def recipe(how=OUTER, base=60, vary=0, order=0, faults=()):
+    return bytes([how, base, vary, order, len(faults)]) + b"".join(struct.pack(">BBH", *f) for f in faults)
+
+
+def own(what, size, cut=None, ports=0, flags=0, host=0):
+    """A subscriber's packet; `cut`: the recipe of its pieces."""
+    head = bytes([1 | (PIECES if cut is not None else 0), what | host << 2, ports, flags]) + struct.pack(">H", size)
+    return head + (cut if cut is not None else b"")
+
+
+def long_reply(index, size, cut=None, flags=OUTSIDE):
+    head = bytes([5 | REPAIR | flags | (PIECES if cut is not None else 0), index]) + struct.pack(">HB", size, 0)
+    return head + (cut if cut is not None else b"")
+
+
+def router_error(index, kind, code, word=0, about_piece=False, extended=False):
+    flags = (OUTSIDE if about_piece else 0) | (EXTENDED if extended else 0)
+    return bytes([3 | flags, index, kind, code]) + struct.pack(">HB", word, 0)
 
 
 def wait(ms):
@@ -118,13 +144,52 @@ def seeds():
     yield "many-ports", b"".join(packet(ipv4("100.64.0.9", "198.51.100.7", 17, udp(n, 53, b""))) for n in range(40))
     yield "many-homes", b"".join(packet(ipv4(f"100.64.{n}.9", "198.51.100.7", 17, udp(n, 53, b""))) for n in range(40))
     yield "short", b"".join(frame(ethernet(0x0800, plain)[:n]) for n in range(0, 42, 3))
+    yield from fragment_seeds()
+
+
+def fragment_seeds():
+    """For every carriage: both ways, in every order, with every fault, large, and what is said about them."""
+    index = {(NAT44, UDP): 0, (NAT44, PING): 2, (DS_LITE, UDP): 3, (DS_LITE, PING): 5, (NAT64, UDP): 6, (NAT64, PING): 8}
+    for (carriage, protocol), n in index.items():
+        what, name = carriage | protocol, f"{carriage}-{protocol}"
+        for how in (OUTER, INNER, BOTH) if carriage == DS_LITE else (OUTER,):
+            yield f"fragments-{name}-{how}", b"".join(own(what, 3000, recipe(how, 150, order=o)) for o in (0, 1, 7))
+        yield f"fragments-in-{name}", b"".join(long_reply(n, s, recipe(0, 150, 20, o)) for s, o in ((3000, 0), (1500, 1), (4000, 9)))
+        yield f"fragments-big-{name}", own(what, 65507, recipe(0, 180)) + long_reply(n, 65507, recipe(0, 180, 9, 5)) + long_reply(n, 65400, recipe(0, 170))
+        yield f"fragments-tiny-{name}", own(what, 300, recipe(0, 0, 0, 3)) + long_reply(n, 300, recipe(ONE_BY_ONE, 0, 3, 1))
+        yield f"fragments-later-{name}", own(what, 2000, recipe(TAIL_LATER, 60, 0, 5)) + own(what, 2000, recipe(TAIL_LATER, 60)) + wait(1000) + long_reply(
+            n, 2000, recipe(TAIL_LATER, 60)) + wait(3000)
+        for fault in range(8):
+            yield f"fragments-fault{fault}-{name}", own(what, 1200, recipe(0, 40, 0, 0, [(fault, 1, 24)])) + long_reply(
+                n, 1200, recipe(0, 40, 0, 1, [(fault, 0, 17)])) + own(what, 900, recipe(0, 30))
+        yield f"fragments-errors-{name}", own(what, 2500, recipe(0, 120)) + error(9, 3, 4, 1300) + error(9, 11, 1) + long_reply(n, 1472) + long_reply(
+            n, 2500, recipe(0, 120)) + error(1, 3 if carriage != NAT64 else 2, 4 if carriage != NAT64 else 0, 1280, INSIDE)
+        yield f"error-extended-{name}", error(n, 11, 0, 0, OUTSIDE | EXTENDED) + bytes([6 | OUTSIDE | EXTENDED | PIECES, n, 3, 3, 0, 0, 0]) + recipe(0, 6)
+        yield f"no-checksum-{name}", own(what | NO_CHECKSUM, 2500, recipe(0, 150)) + own(what | NO_CHECKSUM, 50)
+        yield f"hairpin-{name}", own(what | HAIRPIN, 100, host=1) + own(what | HAIRPIN, 2500, recipe(0, 120), ports=3) + own(
+            what | HAIRPIN, 2500, recipe(0, 90, 30, 4), ports=6) + long_reply(0, 2000, recipe(0, 90), INSIDE) + error(0, 3, 3, 0, INSIDE)
+    for about_piece in (False, True):
+        yield f"softwire-error-{about_piece:d}", reply(3) + long_reply(3, 1472) + b"".join(
+            router_error(i, kind, 0, 1400, about_piece, extended) for i in (0, 1) for kind in (1, 2, 3) for extended in (False, True))
+    for carriage in (NAT44, DS_LITE, NAT64):
+        for how in (OUTER, INNER):  # two subscribers' datagrams of one identification, one in the midst of the other
+            yield f"same-identification-{carriage}-{how}", b"".join(own(carriage | UDP, 900, recipe(how | later, 40, 0, 0), host=h)
+                                                                     for later in (TAIL_LATER, 0) for h in (0, 1))
+            # The first piece of one and the rest of the other must not become a datagram.
+            first, rest = recipe(how, 40, 0, 0, [(LOST, 1, 0), (LOST, 1, 0)]), recipe(how, 40, 0, 0, [(LOST, 0, 0)])
+            yield f"half-and-half-{carriage}-{how}", b"".join(own(carriage | UDP, 900, cut, host=h)
+                                                              for other in (1, 2, 3) for h, cut in ((0, first), (other, rest)))
+    yield "many-fragments", b"".join(own(NAT44, 65507, recipe(0, 61, 0, o), host=o % 4) for o in range(5))
+    yield "floods", b"".join(own(NAT44, 600, recipe(0, 2, 0, 0, [(LOST, 1, 0)]), host=0) for _ in range(30)) + own(NAT44, 3000, recipe(0, 150), host=1)
 
 
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in seeds():
-        (folder / name).write_bytes(data)
+    for old in folder.iterdir():
+        old.unlink()
+    for number, (name, data) in enumerate(seeds()):
+        (folder / name).write_bytes(bytes([number % VARIANTS]) + data)
 
 
 main()

@@ -61,7 +61,7 @@ inline void ipv4_in(Packet& p, const Mapping& m) {
                                         net::inverse_delta(m.transport_delta));
 }
 
-/// ECN codepoints (RFC 3168 §5). The odd ones are signals: congestion, or a first level of it (RFC 6040 §4.2).
+/// ECN codepoints (RFC 3168 §5). ECT(1) may be a first level of congestion (RFC 6040 §4.2).
 inline constexpr uint8_t kEcnMask = 3, kEct1 = 1, kEct0 = 2, kCongestion = 3;
 
 /// Takes the outer header off, and what may lie behind the inner packet. The inner packet keeps its DSCP (RFC

@@ -57,6 +57,7 @@ instances:
     tcp-in-syn-timeout: 7
     fragment-min-timeout: 3
     softwire-payload-mtu: 1400
+    mss-clamping: 1360
     fragment-behavior: inner
     icmp-timeout: 61
     port-quota: 100
@@ -121,6 +122,7 @@ TEST_CASE("every key reaches its field", "[config]") {
   CHECK(i.timers == Timers{121s, 86'400s, 4s, 241s, 7s, 61s, 3s, 10s});
   CHECK(i.softwire_payload_mtu == 1400);
   CHECK(i.cut_inner_packet);
+  CHECK(i.mss_clamping == 1360);
   CHECK(i.limits == SubscriberLimits{100, 2, 3, 4});
   CHECK(i.mapping_limit == 1);
   CHECK(i.udp_inbound_refresh);

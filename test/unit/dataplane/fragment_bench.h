@@ -43,7 +43,10 @@ struct Piece {
   uint8_t content = 0;  ///< another one has other bytes in it
   uint8_t ecn = 0;
 };
+/// A content that is the same everywhere.
+constexpr uint8_t kFlat = 0xff;
 inline uint8_t payload_byte(unsigned at, uint8_t content = 0) {
+  if (content == kFlat) return kFlat;
   return static_cast<uint8_t>(at * 7 + at / 251 + content);
 }
 
@@ -85,9 +88,9 @@ class FragmentBench {
   Reassembly::Whole add(const DatagramKey& key, uint64_t owner, const Piece& p) {
     Bytes bytes(kHeader, 0x45);
     for (unsigned i = 0; i < p.length; i++) bytes.push_back(payload_byte(p.offset + i, p.content));
-    return waiting.add(key, owner,
-                       {buffer_with(bytes), 0, kHeader, p.length, p.offset, p.more, kHeader + p.length, p.ecn}, now,
-                       kTimeout);
+    return waiting.add(
+        key, owner, {buffer_with(bytes), 0, kHeader, p.length, p.offset, p.more, kHeader + p.length, p.ecn},
+        now, kTimeout);
   }
   Reassembly::Whole add(uint32_t host, uint16_t id, const Piece& p) {
     return add(key_of(host, id), owner_of(host), p);

@@ -4,99 +4,20 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
-#include <random>
 
 #include "dataplane/fragments/cut.h"
-#include "fragment_bench.h"
+#include "fragment_datagrams.h"
 
 using namespace culvert::test;
 namespace net = culvert::net;
 
 namespace {
 
-constexpr unsigned kIpv6 = 40, kFragmentHeader = 8, kExtension = 8;
 constexpr unsigned kMostPayload = 65'515;
 
 template <typename T>
 rc::Gen<T> uniform(T low, T high) {  // both included, whatever the size
   return rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(low, high + 1));
-}
-
-unsigned be16(const uint8_t* p) { return unsigned{p[0]} << 8 | p[1]; }
-void put16(uint8_t* p, unsigned v) {
-  p[0] = static_cast<uint8_t>(v >> 8);
-  p[1] = static_cast<uint8_t>(v);
-}
-/// RFC 1071, as it is written there.
-unsigned checksum(const uint8_t* p, unsigned size) {
-  uint32_t sum = 0;
-  for (unsigned i = 0; i < size; i += 2) sum += be16(p + i);
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return ~sum & 0xffff;
-}
-
-/// A datagram, and what its header looks like in pieces that are not the first.
-struct Datagram {
-  Bytes bytes;
-  unsigned header;
-  Bytes later_options;
-};
-
-Bytes random_bytes(unsigned n, std::mt19937& random) {
-  Bytes bytes(n);
-  for (auto& b : bytes) b = static_cast<uint8_t>(random());
-  return bytes;
-}
-
-/// Options that fill `size` bytes, and the same as they stand in later pieces.
-void add_options(Datagram& d, unsigned size, std::mt19937& random) {
-  while (size > 0) {
-    const unsigned what = random() % 4;
-    const auto kind = static_cast<uint8_t>(random() % 254 + 2);
-    if (what == 0) {  // the rest is padding
-      const Bytes end(size, 0);
-      d.bytes.insert(d.bytes.end(), end.begin(), end.end());
-      d.later_options.insert(d.later_options.end(), end.begin(), end.end());
-      return;
-    }
-    if (what == 1 || size < 2) {
-      d.bytes.push_back(1);
-      d.later_options.push_back(1);
-      size--;
-      continue;
-    }
-    const unsigned length = 2 + static_cast<unsigned>(random()) % std::min(size - 1, 11u);
-    Bytes option = random_bytes(length, random);
-    option[0] = kind;
-    option[1] = static_cast<uint8_t>(length);
-    d.bytes.insert(d.bytes.end(), option.begin(), option.end());
-    if (kind < 128) option.assign(length, 1);  // RFC 791 §3.1: the copied flag is the first bit
-    d.later_options.insert(d.later_options.end(), option.begin(), option.end());
-    size -= length;
-  }
-}
-
-Datagram ipv4_datagram(unsigned payload, unsigned options, bool dont_fragment, std::mt19937& random) {
-  Datagram d{random_bytes(20, random), 20 + options, {}};
-  d.bytes[0] = static_cast<uint8_t>(0x40 | (d.header / 4));
-  put16(&d.bytes[6], dont_fragment ? 0x4000 : 0);
-  add_options(d, options, random);
-  put16(&d.bytes[2], d.header + payload);
-  put16(&d.bytes[10], 0);
-  put16(&d.bytes[10], checksum(d.bytes.data(), d.header));
-  const Bytes data = random_bytes(payload, random);
-  d.bytes.insert(d.bytes.end(), data.begin(), data.end());
-  return d;
-}
-
-Datagram ipv6_datagram(unsigned payload, std::mt19937& random) {
-  Datagram d{random_bytes(kIpv6, random), kIpv6, {}};
-  d.bytes[0] = static_cast<uint8_t>(0x60 | (d.bytes[0] & 15));
-  d.bytes[6] = 17;
-  put16(&d.bytes[4], payload);
-  const Bytes data = random_bytes(payload, random);
-  d.bytes.insert(d.bytes.end(), data.begin(), data.end());
-  return d;
 }
 
 void check_ipv4_piece(const Bytes& piece, const Datagram& d, unsigned offset, bool last) {
@@ -171,52 +92,6 @@ std::vector<Bytes> cut(FragmentBench& bench, const Datagram& d, bool ipv6, unsig
   return pieces;
 }
 
-/// The piece as it comes along, as Fragment and bytes.
-struct Arrival {
-  Bytes bytes;
-  Fragment fragment{};
-};
-
-/// What headers but the first piece's say is not heard (RFC 791 §3.2, RFC 8200 §4.5).
-Arrival arrive(Bytes piece, Kind kind, bool extension, bool first) {
-  Arrival a;
-  Fragment& f = a.fragment;
-  if (!first) piece[kind == Kind::ipv6 ? 7 : 8] ^= 0x55;
-  f.packet_size = static_cast<unsigned>(piece.size());
-  f.ecn = (kind == Kind::ipv6 ? piece[1] >> 4 : piece[1]) & 3;
-  if (kind == Kind::ipv6) {
-    if (!first) piece[kIpv6] = 99;
-    f.offset = be16(&piece[kIpv6 + 2]) & 0xfff8;
-    f.more = (piece[kIpv6 + 3] & 1) != 0;
-    if (extension) {  // hop-by-hop options stand before the fragment header
-      piece[6] = 0;
-      piece.insert(piece.begin() + kIpv6, {44, 0, 1, 4, 0, 0, 0, 0});
-      f.packet_size += kExtension;
-    }
-    f.headers = kIpv6 + (extension ? kExtension : 0) + kFragmentHeader;
-  } else {
-    const unsigned header = (piece[0] & 15u) * 4;
-    f.offset = (be16(&piece[6]) & 0x1fff) * 8;
-    f.more = (piece[6] & 0x20) != 0;
-    if (kind == Kind::softwire_inner) {
-      const auto hop_limit = static_cast<uint8_t>(first ? 64 : 3);
-      Bytes outer(kIpv6, 0xfd);
-      outer[0] = 0x60;
-      outer[1] = 0x0d;
-      outer[6] = extension ? 60 : 4;
-      outer[7] = hop_limit;
-      if (extension) outer.insert(outer.end(), {4, 0, 1, 4, 0, 0, 0, 0});
-      put16(&outer[4], static_cast<unsigned>(outer.size() - kIpv6 + piece.size()));
-      f.header = static_cast<unsigned>(outer.size());
-      piece.insert(piece.begin(), outer.begin(), outer.end());
-    }
-    f.headers = f.header + header;
-  }
-  f.length = static_cast<unsigned>(piece.size()) - f.headers;
-  a.bytes = std::move(piece);
-  return a;
-}
-
 Bytes expected_join(const Datagram& d, Kind kind) {
   if (kind != Kind::softwire_inner) return d.bytes;
   Bytes joined(kIpv6, 0xfd);
@@ -258,7 +133,7 @@ void cut_shuffle_and_join(BufferPool& pool, Kind kind) {
     unsigned largest = 0, duplicates = 0;
     Reassembly::Whole whole;
     const auto give = [&](unsigned piece) {
-      Arrival a = arrive(pieces[piece], kind, extension, piece == 0);
+      Arrival a = arrive(pieces[piece], kind, extension, piece == 0, piece % 3 == 1);
       largest = std::max(largest, a.fragment.packet_size);
       a.fragment.m = bench.buffer_with(a.bytes);
       return bench.waiting.add(key, 7, a.fragment, bench.now, bench.kTimeout);
@@ -344,6 +219,7 @@ TEST_CASE("RFC 791 §3.1: options that are not copied are no-operations in later
       write_piece(m, ip, plan, i);
       CHECK(Bytes(bytes_of(m) + 20, bytes_of(m) + 28) == (i == 0 ? first : later));
       CHECK(checksum(bytes_of(m), 28) == 0);
+      CHECK(std::memcmp(bytes_of(m) + 28, &d.bytes[28 + 16 * i], 16) == 0);
       free_packet(m);
     }
   }
@@ -415,8 +291,9 @@ TEST_CASE("RFC 791 §3.1: fragments that make more than 65,535 bytes cannot be j
   }
 }
 
-TEST_CASE("RFC 3168 §5.3: congestion that any fragment met is marked on the datagram, or the datagram is lost",
-          "[dataplane][fragments]") {
+TEST_CASE(
+    "RFC 3168 §5.3: congestion that any fragment met is marked on the datagram, or the datagram is lost",
+    "[dataplane][fragments]") {
   BufferPool pool = test_buffers(8, 1500);
   constexpr uint8_t kNotEct = 0, kMarked = 3;
   for (const Kind kind : {Kind::ipv4, Kind::ipv6, Kind::softwire_inner}) {

@@ -19,7 +19,8 @@ constexpr uint32_t kWait = 6'000, kRate = 100'000;  // a rate that limits nothin
 struct Syn {
   std::vector<uint8_t> bytes;
 
-  Syn(uint32_t source, uint16_t source_port, uint16_t port = 5000, unsigned options = 0) : bytes(40 + options) {
+  Syn(uint32_t source, uint16_t source_port, uint16_t port = 5000, unsigned options = 0)
+      : bytes(40 + options) {
     auto* ip = reinterpret_cast<net::Ipv4Header*>(bytes.data());
     ip->version_ihl = static_cast<uint8_t>(0x45 + options / 4);
     ip->total_length = net::Be16(static_cast<uint16_t>(bytes.size()));
@@ -103,7 +104,8 @@ TEST_CASE("The room for SYNs is bounded and used over and over", "[dataplane][he
   HeldSyns held{net::HashKey{}};
   unsigned kept = 0;
   for (uint32_t round = 0; round < 5; round++) {
-    for (uint32_t i = 0; i < 2000; i++) kept += hold(held, Syn(kStranger + i, 1), kNow + round * kWait) ? 1 : 0;
+    for (uint32_t i = 0; i < 2000; i++)
+      kept += hold(held, Syn(kStranger + i, 1), kNow + round * kWait) ? 1 : 0;
     CHECK(held.size() == HeldSyns::kCapacity);
     for (unsigned i = 0; i < HeldSyns::kCapacity; i++) {
       REQUIRE(held.due(kNow + (round + 1) * kWait) != nullptr);
@@ -114,7 +116,8 @@ TEST_CASE("The room for SYNs is bounded and used over and over", "[dataplane][he
   CHECK(kept == 5 * HeldSyns::kCapacity);
 }
 
-TEST_CASE("RFC 1812 section 4.3.2.8: SYNs are answered at a quarter of the rate, evenly", "[dataplane][held-syn]") {
+TEST_CASE("RFC 1812 section 4.3.2.8: SYNs are answered at a quarter of the rate, evenly",
+          "[dataplane][held-syn]") {
   HeldSyns held{net::HashKey{}};
   constexpr uint32_t rate = 20;
   for (uint32_t i = 0; i < 2000; i++) hold(held, Syn(kStranger + i, 1), kNow, kWait, rate);
@@ -138,7 +141,8 @@ TEST_CASE("RFC 5382 REQ-4, RFC 792: the answer is port unreachable with the SYN'
     const Syn syn(kStranger, 7000, 5000, options);
     REQUIRE(hold(held, syn));
     std::vector<uint8_t> out(200, 0xee);
-    const unsigned length = write_port_unreachable(out.data(), *held.due(kNow + kWait), net::Ipv4Address(0xc0000201), 9);
+    const unsigned length =
+        write_port_unreachable(out.data(), *held.due(kNow + kWait), net::Ipv4Address(0xc0000201), 9);
     REQUIRE(length == 56 + options);
     CHECK(out[length] == 0xee);
     const auto* ip = reinterpret_cast<const net::Ipv4Header*>(out.data());
