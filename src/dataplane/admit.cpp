@@ -1,4 +1,5 @@
 /// Packets whose endpoint no mapping here has: whose are they, and may they have one?
+#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 
 namespace culvert::dataplane {
@@ -90,17 +91,13 @@ void Pipeline::miss_inbound(Packet& p) {
   hand_over(p, owner, p.hairpin ? Form::hairpin : Form::from_outside);
 }
 
-void Pipeline::drop_filtered(Packet& p) {
-  if (owner_of(p.external) == w_.self_) hold_if_syn(p);
-  drop(p.m, DropReason::filtered);
-}
-
 /// RFC 5382 REQ-4.
 void Pipeline::hold_if_syn(const Packet& p) {
   using Tcp = net::TcpHeader;
   if (p.external.protocol != Protocol::tcp ||
       (p.tcp_flags & (Tcp::kSyn | Tcp::kAck | Tcp::kRst | Tcp::kFin)) != Tcp::kSyn)
     return;
+  if (owner_of(p.external) != w_.self_) return;
   const net::Ipv4Address source = p.remote.address;  // one of ours: hairpinned, or forged
   if (t_.maybe_local(source) && (t_.pool_of(source) != nullptr || t_.is_own(source))) return;
   const config::PortAllocation& ports = usual_pool_->ports();
@@ -120,16 +117,15 @@ void Pipeline::answer_held_syn() {
 }
 
 void Pipeline::answer_syn(const HeldSyn& syn) {
-  constexpr net::Ipv4Address kDummy(0xc0000008);  // RFC 7600 §4.8
   const InterfaceView& interface = t_.interfaces[syn.interface];
   const uint64_t source = net::hash(net::HashKey{}, syn.remote().address.value(), 0);
   rte_mbuf* fresh = nullptr;
   if (w_.icmp_budget_.take(interface.faces_inside(), source, t_.icmp_error_rate, now_))
     fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
-  trim_to(fresh, 28 + syn.size());
   Packet out(fresh);
-  write_port_unreachable(out.data, syn, interface.ipv4.value() == 0 ? kDummy : interface.ipv4, w_.next_id_++);
+  write_icmp4_error(out, {own_address(interface), syn.remote().address, net::kIcmpUnreachable, 3},
+                    w_.next_id_++, syn.bytes.data(), syn.size());
   w_.counters_.icmp_errors_sent.add();
   send(syn.interface, out, false);
 }

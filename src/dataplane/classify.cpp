@@ -156,7 +156,7 @@ inline void Pipeline::from_inside_ipv4(Packet& p) {
   to_lane<Carriage::nat44>(p, p.ip4->protocol, source, to);
 }
 
-inline void Pipeline::from_inside_ipv6(Packet& p) {
+void Pipeline::from_inside_ipv6(Packet& p) {
   if (Refusal r = parse_ipv6(p)) [[unlikely]]
     return drop(p, *r);
   const net::Ipv6Address& to = p.ip6->destination;
@@ -194,8 +194,8 @@ inline void Pipeline::open_softwire(Packet& p, Context context) {
   if (Refusal r = parse_ipv4(p, p.data + upper.offset, p.length - upper.offset)) [[unlikely]]
     return drop(p, *r);
   // RFC 6040 §4.2: a congestion mark that the inner packet's transport would not understand means loss.
-  const bool congested = (p.ip6->traffic_class() & 3) == 3;
-  if (congested && (p.ip4->tos & 3) == 0) [[unlikely]]
+  const bool congested = net::ecn_of(p.ip6->traffic_class()) == net::kCongestion;
+  if (congested && net::ecn_of(p.ip4->tos) == net::kNotEct) [[unlikely]]
     return drop(p, DropReason::ecn_congestion);
   const Source source{net::Ipv6Words(p.ip6->source), p.ip4->source, context};
   if (p.ip4->is_fragment()) [[unlikely]]

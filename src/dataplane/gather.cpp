@@ -19,13 +19,13 @@ void Pipeline::gather_from_outside(Packet& p) {
   const net::Ipv4Address to = p.ip4->destination;
   const Pool* pool = t_.pool_of(to);
   if (pool == nullptr) return t_.is_own(to) ? punt(p, false) : drop(p, DropReason::not_for_us);
+  if (!is_carried(p.ip4->protocol)) return drop(p, DropReason::unknown_protocol);
   // Only the first fragment has ports: all of them meet where the address belongs, also when its ports are
   // dealt to several workers.
-  if (!is_carried(p.ip4->protocol)) return drop(p, DropReason::unknown_protocol);
   const WorkerId owner = pool->address_owner(pool->index_of(to));
   if (owner != w_.self_) return hand_over(p, owner, Form::from_outside);
   // Strangers invent their addresses: shares are those of the addresses they send to.
-  const uint64_t share = net::hash(w_.fragment_key_, to.value());
+  const uint64_t share = net::hash(w_.binding_.mappings().hash_key(), to.value());
   gather(p, w_.outside_fragments_, DatagramKey::ipv4(*p.ip4), share, fragment_of(p),
          t_.instances[pool->instance()].fragment_min);
 }
@@ -40,7 +40,7 @@ void Pipeline::gather_from_inside(Packet& p, const DatagramKey& key, const Sourc
   const SubscriberKey who = rule->subscriber_of(p.carriage, p.internal);
   const WorkerId owner = t_.steering.worker_of(who);
   if (owner != w_.self_) return hand_over(p, owner, Form::from_inside);
-  gather(p, w_.inside_fragments_, key, who.hash(w_.fragment_key_), fragment,
+  gather(p, w_.inside_fragments_, key, who.hash(w_.binding_.mappings().hash_key()), fragment,
          t_.instances[rule->instance].fragment_min);
 }
 

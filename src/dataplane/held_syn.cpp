@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "net/checksum.h"
-
 namespace culvert::dataplane {
 namespace {
 
@@ -40,28 +38,6 @@ void HeldSyns::pop(bool answered, uint32_t rate, Millis now) {
   head_++;
   count_--;
   if (answered) next_answer_ = now + kPart * 1000 / std::max(rate, 1u);
-}
-
-unsigned write_port_unreachable(uint8_t* at, const HeldSyn& syn, net::Ipv4Address source, uint16_t id) {
-  const unsigned quoted = syn.size(), length = 28 + quoted;
-  auto* ip = reinterpret_cast<net::Ipv4Header*>(at);
-  *ip = net::Ipv4Header{};
-  ip->version_ihl = 0x45;
-  ip->tos = 0xc0;  // RFC 1812 §4.3.2.5: internetwork control
-  ip->total_length = net::Be16(static_cast<uint16_t>(length));
-  ip->id = net::Be16(id);
-  ip->ttl = 64;
-  ip->protocol = net::kIpIcmp;
-  ip->source = source;
-  ip->destination = syn.ip().source;
-  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
-  auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
-  *icmp = net::IcmpHeader{};
-  icmp->type = net::kIcmpUnreachable;
-  icmp->code = 3;
-  std::memcpy(icmp->payload(), syn.bytes.data(), quoted);
-  icmp->checksum = net::Sum().add_bytes(icmp, 8 + quoted).checksum();
-  return length;
 }
 
 }  // namespace culvert::dataplane

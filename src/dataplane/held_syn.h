@@ -18,11 +18,10 @@
 ///     icmp-error-rate-limit none are.
 ///   - One source has kShare at most, by a keyed hash; a SYN that is sent again is kept once.
 ///   - Who finds no room is dropped in silence, which is always safe: REQ-4 forbids the early answer, and
-///   only
-///     recommends the late one.
-///   - The answer is 56 bytes, 20 + 8 + what is quoted, for at least 40: forged sources make it go to
-///   somebody
-///     else, but hardly bigger, seldom, and to each at most kShare times in the time it takes.
+///     only recommends the late one.
+///   - The answer, a port unreachable, is 56 bytes, 20 + 8 + what is quoted, for at least 40: forged sources
+///     make it go to somebody else, but hardly bigger, seldom, and to each at most kShare times in the time
+///     it takes.
 ///   - An unmapped port and one whose filter refuses are answered alike, so a scan does not tell them apart.
 ///     Ports outside of `port-range`, addresses of other workers, and sources in our own pools get nothing.
 ///
@@ -103,8 +102,5 @@ class HeldSyns {
   Millis last_due_ = 0;
   Millis next_answer_ = 0;
 };
-
-/// The answer at `at`, an ICMPv4 port unreachable of 28 + size() bytes. Returns its length.
-unsigned write_port_unreachable(uint8_t* at, const HeldSyn& syn, net::Ipv4Address source, uint16_t id);
 
 }  // namespace culvert::dataplane

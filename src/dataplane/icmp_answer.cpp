@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "dataplane/carriage/rewrite.h"
-#include "dataplane/icmp_errors.h"
+#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 
 namespace culvert::dataplane {
@@ -9,8 +9,6 @@ namespace {
 
 /// RFC 6333 §5.7: the AFTR's address inside a softwire.
 constexpr net::Ipv4Address kAftrInner(0xc0000001);
-/// RFC 7600 §4.8: the IPv4 dummy address, for boxes that have none.
-constexpr net::Ipv4Address kDummy(0xc0000008);
 
 bool may_answer(net::Ipv4Address source) {
   const uint32_t first = source.value() >> 24;
@@ -48,28 +46,12 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
   const bool softwire = p.ip6 != nullptr;
-  const unsigned quoted = std::min<unsigned>(p.ip4->total_length.value(), kMaxIpv4Error - 28);
-  trim_to(fresh, 28 + quoted);
+  const auto quoted = std::min<unsigned>(p.ip4->total_length.value(), kMaxIpv4Error - kIcmp4ErrorHeaders);
   Packet out(fresh);
-  auto* ip = reinterpret_cast<net::Ipv4Header*>(out.data);
-  const net::Ipv4Address own = t_.interfaces[p.hairpin ? t_.outside : p.interface].ipv4;
-  *ip = net::Ipv4Header{};
-  ip->version_ihl = 0x45;
-  ip->tos = 0xc0;  // RFC 1812 §4.3.2.5: internetwork control
-  ip->total_length = net::Be16(static_cast<uint16_t>(28 + quoted));
-  ip->id = net::Be16(w_.next_id_++);
-  ip->ttl = 64;
-  ip->protocol = net::kIpIcmp;
-  ip->source = softwire ? kAftrInner : own.value() == 0 ? kDummy : own;
-  ip->destination = p.ip4->source;
-  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
-  auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
-  *icmp = net::IcmpHeader{};
-  icmp->type = type;
-  icmp->code = code;
-  icmp->set_word(std::min(mtu, 65535u));
-  std::memcpy(icmp->payload(), p.ip4, quoted);
-  icmp->checksum = net::Sum().add_bytes(icmp, 8 + quoted).checksum();
+  const InterfaceView& side = t_.interfaces[p.hairpin ? t_.outside : p.interface];
+  write_icmp4_error(
+      out, {softwire ? kAftrInner : own_address(side), p.ip4->source, type, code, std::min(mtu, 65535u)},
+      w_.next_id_++, p.ip4, quoted);
   w_.counters_.icmp_errors_sent.add();
   if (p.hairpin) return turn_back(out);
   if (softwire) {
@@ -96,7 +78,7 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
   ip->hop_limit = 64;
   const ContextView& prefix = t_.contexts[p.internal.context];
   const net::Ipv6Address own = t_.interfaces[p.interface].ipv6;
-  ip->source = own == net::Ipv6Address{} ? net::embed(prefix.address, prefix.length, kDummy) : own;
+  ip->source = own == net::Ipv6Address{} ? net::embed(prefix.address, prefix.length, kDummyIpv4) : own;
   ip->destination = p.ip6->source;
   auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
   *icmp = net::IcmpHeader{};
@@ -104,9 +86,7 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
   icmp->code = code;
   icmp->set_word(mtu);
   std::memcpy(icmp->payload(), p.ip6, quoted);
-  net::Sum sum;
-  sum.add(ip->source).add(ip->destination).add(ip->payload_length).add(net::Be16(net::kIpIcmpv6));
-  icmp->checksum = sum.add_bytes(icmp, 8 + quoted).checksum();
+  seal_icmp6(*ip, icmp);
   w_.counters_.icmp_errors_sent.add();
   send(p.interface, out, true);
 }

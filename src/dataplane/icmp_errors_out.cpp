@@ -1,8 +1,9 @@
-/// Errors from inside, about packets that came in for subscribers.
+/// Errors from inside about packets that came in for subscribers (RFC 5508 §4, RFC 7915 §5.2, §5.3; RFC 2473
+/// §8).
 #include <algorithm>
 
 #include "dataplane/carriage/rewrite.h"
-#include "dataplane/icmp_errors.h"
+#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 #include "net/icmp_translation.h"
 
@@ -74,12 +75,11 @@ void Pipeline::icmp_error_nat64_out(Packet& p, const Mapping& m, const Quoted& q
   if (!error) return drop(p, DropReason::icmp_type);
   w_.counters_.icmp_errors_translated.add();
   const ContextView& prefix = t_.contexts[p.internal.context];
-  constexpr unsigned kHeaders = sizeof(net::Ipv4Header) + sizeof(net::IcmpHeader);
   constexpr unsigned kQuotedHeader = sizeof(net::Ipv4Header);
-  const QuoteLayout layout = lay_out(quoted, kQuotedHeader, 4, kMaxIpv4Error - kHeaders, true);
+  const QuoteLayout layout = lay_out(quoted, kQuotedHeader, 4, kMaxIpv4Error - kIcmp4ErrorHeaders, true);
   rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return drop(p, DropReason::no_buffer);
-  trim_to(fresh, kHeaders + layout.field + layout.extensions);
+  trim_to(fresh, kIcmp4ErrorHeaders + layout.field + layout.extensions);
   Packet out(fresh);
   auto* outer = reinterpret_cast<net::Ipv4Header*>(out.data);
   *outer = net::Ipv4Header{};
@@ -159,7 +159,7 @@ void Pipeline::icmp_error_about_softwire(Packet& p, Context context, unsigned at
     next = fragment->next_header;
     headers += unsigned{sizeof *fragment};
   }
-  const unsigned inner = std::min(there - headers, kMaxIpv4Error - 28u);
+  const unsigned inner = std::min(there - headers, kMaxIpv4Error - kIcmp4ErrorHeaders);
   if (!(outer->source == t_.contexts[context].address) || next != net::kIpIpv4)
     return t_.is_own(p.ip6->destination) ? punt(p, false) : drop(p, DropReason::icmp_error_unmapped);
   if (inner < sizeof(net::Ipv4Header)) return drop(p, DropReason::icmp_error_malformed);
@@ -168,27 +168,14 @@ void Pipeline::icmp_error_about_softwire(Packet& p, Context context, unsigned at
   const bool too_big = p.icmp()->type == net::kIcmp6PacketTooBig;
   rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return drop(p, DropReason::no_buffer);
-  trim_to(fresh, 28 + inner);
   Packet out(fresh);
-  auto* ip = reinterpret_cast<net::Ipv4Header*>(out.data);
   const auto* quoted = reinterpret_cast<const net::Ipv4Header*>(data + headers);
-  *ip = net::Ipv4Header{};
-  ip->version_ihl = 0x45;
-  ip->tos = 0xc0;  // RFC 1812 §4.3.2.5
-  ip->total_length = net::Be16(static_cast<uint16_t>(28 + inner));
-  ip->id = net::Be16(w_.next_id_++);
-  ip->ttl = 64;
-  ip->protocol = net::kIpIcmp;
-  ip->source = quoted->destination;
-  ip->destination = quoted->source;
-  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
-  auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
-  *icmp = net::IcmpHeader{};
-  icmp->type = net::kIcmpUnreachable;
-  icmp->code = too_big ? 4 : 1;
-  if (too_big) icmp->set_word(std::clamp<uint32_t>(mtu, 1280, kAnySize) - unsigned{sizeof(net::Ipv6Header)});
-  std::memcpy(icmp->payload(), quoted, inner);
-  seal_icmp4(icmp, 8 + inner);
+  Icmp4Error error{quoted->destination, quoted->source, net::kIcmpUnreachable, 1};
+  if (too_big) {
+    error.code = 4;
+    error.word = std::clamp<uint32_t>(mtu, 1280, kAnySize) - unsigned{sizeof(net::Ipv6Header)};
+  }
+  write_icmp4_error(out, error, w_.next_id_++, quoted, inner);
   const uint8_t interface = p.interface;
   if (!carriage::encapsulate(out, outer->destination, t_.contexts[context].address)) {
     free_packet(fresh);

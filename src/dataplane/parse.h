@@ -106,7 +106,9 @@ inline Fragment fragment_of(const Packet& p) {
           p.ip4->offset(),
           p.ip4->more(),
           p.ip4->total_length.value(),
-          static_cast<uint8_t>(p.ip6 != nullptr && (p.ip6->traffic_class() & 3) == 3 ? 3 : p.ip4->tos & 3)};
+          p.ip6 != nullptr && net::ecn_of(p.ip6->traffic_class()) == net::kCongestion
+              ? uint8_t{net::kCongestion}
+              : net::ecn_of(p.ip4->tos)};
 }
 /// The same of an IPv6 fragment; not an atomic one.
 inline Fragment fragment_of(const Packet& p, const Upper& upper) {
@@ -117,7 +119,7 @@ inline Fragment fragment_of(const Packet& p, const Upper& upper) {
           upper.fragment->offset(),
           upper.fragment->more(),
           p.length,
-          static_cast<uint8_t>(p.ip6->traffic_class() & 3)};
+          net::ecn_of(p.ip6->traffic_class())};
 }
 
 /// ICMP at `p.l4`, as parse_transport().

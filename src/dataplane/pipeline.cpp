@@ -202,7 +202,7 @@ void Pipeline::inbound() {
     }
     auto verdict = binding.track<Direction::inbound>(t_, p.mapping, p.remote, p.tcp_flags, now_);
     if (const auto* why = std::get_if<DropReason>(&verdict)) [[unlikely]] {
-      drop(p, *why);
+      *why == DropReason::filtered ? drop_filtered(p) : drop(p, *why);
       continue;
     }
     clamp_mss(p, m);

@@ -94,7 +94,7 @@ class Pipeline {
   // from_outside() again. Whatever came of it, the fragment is no longer the caller's.
   /// An IPv4 fragment for a pool address.
   void gather_from_outside(Packet& p);
-  /// A fragment from inside, of p.carriage: `source` is its subscriber's. `from`: where its payload begins.
+  /// A fragment from inside, of p.carriage: `source` is its subscriber's.
   void gather_from_inside(Packet& p, const DatagramKey& key, const Source& source, const Fragment& fragment);
   /// Hands a fragment to reassembly, and goes on with the datagram if that is whole now.
   void gather(Packet& p, Reassembly& waiting, const DatagramKey& key, uint64_t owner,
@@ -155,15 +155,18 @@ class Pipeline {
   /// From outside: another worker's address, or nobody's port.
   void miss_inbound(Packet& p);
   /// From outside, and refused by its mapping's filtering-type.
-  void drop_filtered(Packet& p);
-  /// A packet from outside that is not let in, to an address of usual_pool_ that is ours: if it is a SYN, its
-  /// sender may be told later (held_syn.h).
+  void drop_filtered(Packet& p) {
+    hold_if_syn(p);
+    drop(p, DropReason::filtered);
+  }
+  /// A packet from outside that is not let in: if it is a SYN to an address of ours, its sender may be told
+  /// later (held_syn.h).
   void hold_if_syn(const Packet& p);
   void answer_syn(const HeldSyn& syn);
   /// Whose an external endpoint is; kNoWorker when it is in no pool.
   WorkerId owner_of(const ExternalKey& external);
 
-  // icmp_errors.cpp, icmp_errors_out.cpp: errors about translated packets.
+  // icmp_errors_in.cpp, icmp_errors_out.cpp: errors about translated packets.
   void icmp_error_from_inside(Packet& p);
   void icmp_error_from_outside(Packet& p);
   void icmp_error_ipv4_in(Packet& p, const Mapping& m, const Quoted& quoted);
@@ -208,11 +211,7 @@ class Pipeline {
     dropped_[drops_++] = m;
     if (drops_ == dropped_.size()) free_dropped();
   }
-  void drop(Packet& p, DropReason reason) {
-    if (reason == DropReason::filtered) [[unlikely]]
-      return drop_filtered(p);
-    drop(p.m, reason);
-  }
+  void drop(Packet& p, DropReason reason) { drop(p.m, reason); }
   void free_dropped();
   /// What subscriber-match says of the source; nullopt: no subscriber.
   std::optional<SubscriberRule> rule_for(const Packet& p) const;

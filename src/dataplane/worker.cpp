@@ -47,9 +47,8 @@ Worker::Worker(const BindingSetup& setup, Fabric& fabric)
       binding_(setup, counters_),
       tasks_(make_ring(1024, RING_F_SC_DEQ)),
       held_syns_(setup.hash_key),
-      fragment_key_(setup.hash_key),
-      inside_fragments_(setup.fragments, fragment_key_, counters_),
-      outside_fragments_(setup.fragments, fragment_key_, counters_),
+      inside_fragments_(setup.fragments, setup.hash_key, counters_),
+      outside_fragments_(setup.fragments, setup.hash_key, counters_),
       random_(setup.seed ^ 0x5bd1e995) {
   next_id_ = static_cast<uint16_t>(random_.next());
   next_softwire_id_ = static_cast<uint32_t>(random_.next());

@@ -113,7 +113,6 @@ class Worker {
   bool fragments_behind_ = false, syns_behind_ = false;
   IcmpBudget icmp_budget_;
   HeldSyns held_syns_;
-  net::HashKey fragment_key_;
   Reassembly inside_fragments_, outside_fragments_;
   uint16_t next_id_ = 1;           ///< IPv4 identification of what NAT64 and we make
   uint32_t next_softwire_id_ = 1;  ///< IPv6 identification of what we cut; a softwire belongs to one worker

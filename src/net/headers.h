@@ -31,6 +31,15 @@ enum IpProtocol : uint8_t {
   kIpDestOptions = 60,
 };
 
+/// ECN fields (RFC 3168 §5), the two low bits of IPv4's type of service and of IPv6's traffic class.
+enum Ecn : uint8_t {
+  kNotEct = 0,  ///< the transport knows no congestion marks
+  kEct1 = 1,    ///< may be a first level of congestion (RFC 6040 §4.2)
+  kEct0 = 2,
+  kCongestion = 3,
+};
+constexpr uint8_t ecn_of(uint8_t traffic_class) { return traffic_class & 3u; }
+
 struct EthernetHeader {
   MacAddress destination, source;
   Be16 type;
@@ -142,6 +151,7 @@ enum Icmpv6Type : uint8_t {
 static_assert(alignof(Ipv4Header) == 1 && alignof(Ipv6Header) == 1 && alignof(TcpHeader) == 1);
 static_assert(sizeof(EthernetHeader) == 14 && sizeof(VlanTag) == 4);
 static_assert(sizeof(Ipv4Header) == 20 && sizeof(Ipv6Header) == 40);
-static_assert(sizeof(FragmentHeader) == 8 && sizeof(UdpHeader) == 8 && sizeof(TcpHeader) == 20 && sizeof(IcmpHeader) == 8);
+static_assert(sizeof(FragmentHeader) == 8 && sizeof(UdpHeader) == 8 && sizeof(TcpHeader) == 20 &&
+              sizeof(IcmpHeader) == 8);
 
 }  // namespace culvert::net

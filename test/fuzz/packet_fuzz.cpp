@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "box.h"
@@ -181,8 +182,8 @@ class Run {
   uint32_t identification(const Bytes& packet) {
     const size_t from = packet[0] >> 4 == 6 ? 8 : 12,
                  to = std::min<size_t>(packet.size(), from == 8 ? 40 : 20);
-    const Bytes flow(packet.begin() + static_cast<long>(std::min(from, to)),
-                     packet.begin() + static_cast<long>(to));
+    const std::string flow(packet.begin() + static_cast<long>(std::min(from, to)),
+                           packet.begin() + static_cast<long>(to));
     const unsigned n = datagrams_++;
     auto id = static_cast<uint32_t>(mixed(n / 2));
     if (!identified_.emplace(flow, id & 0xffff).second) id = static_cast<uint32_t>(mixed(1'000'000 + n));
@@ -261,9 +262,9 @@ class Run {
   Later later_{};
   uint64_t received_ = 0, sent_ = 0;
   unsigned worker_ = 0;
-  unsigned datagrams_ = 0;                           ///< that were cut
-  std::set<std::pair<Bytes, unsigned>> identified_;  ///< by addresses and identification
-  bool quoted_ = false;                              ///< what is given is tagged already
+  unsigned datagrams_ = 0;                                 ///< that were cut
+  std::set<std::pair<std::string, unsigned>> identified_;  ///< by addresses and identification
+  bool quoted_ = false;                                    ///< what is given is tagged already
 };
 
 }  // namespace

@@ -61,19 +61,16 @@ inline void ipv4_in(Packet& p, const Mapping& m) {
                                         net::inverse_delta(m.transport_delta));
 }
 
-/// ECN codepoints (RFC 3168 §5). ECT(1) may be a first level of congestion (RFC 6040 §4.2).
-inline constexpr uint8_t kEcnMask = 3, kEct1 = 1, kEct0 = 2, kCongestion = 3;
-
 /// Takes the outer header off, and what may lie behind the inner packet. The inner packet keeps its DSCP (RFC
 /// 2983 §3.1, pipe), but congestion that the access network marked is not forgotten (RFC 6040 §4.2, figure 4;
 /// a mark that the inner packet cannot carry was refused before).
 inline void decapsulate(Packet& p) {
-  const auto outer = static_cast<uint8_t>(p.ip6->traffic_class() & kEcnMask);
-  const auto inner = static_cast<uint8_t>(p.ip4->tos & kEcnMask);
-  const bool marked = outer == kCongestion ? inner != kCongestion : outer == kEct1 && inner == kEct0;
+  const uint8_t outer = net::ecn_of(p.ip6->traffic_class()), inner = net::ecn_of(p.ip4->tos);
+  const bool marked =
+      outer == net::kCongestion ? inner != net::kCongestion : outer == net::kEct1 && inner == net::kEct0;
   if (marked) [[unlikely]] {
     const uint16_t old = net::Be16(p.ip4->tos).raw();
-    p.ip4->tos = static_cast<uint8_t>((p.ip4->tos & ~kEcnMask) | outer);
+    p.ip4->tos = static_cast<uint8_t>(p.ip4->tos - inner + outer);
     p.ip4->checksum =
         net::apply_delta(p.ip4->checksum, net::Sum().add(net::Be16(p.ip4->tos)).subtract(old).folded());
   }

@@ -11,8 +11,6 @@ namespace {
 
 constexpr unsigned kLargestDatagram = 65'535;
 constexpr Millis kSweepRound = 250;
-/// ECN fields (RFC 3168 §5).
-constexpr unsigned kNotEct = 0, kCongestionExperienced = 3;
 
 using Place = Reassembly::Place;
 
@@ -87,10 +85,10 @@ Reassembly::Whole Reassembly::add(const DatagramKey& key, uint64_t owner, const 
   if (d.length == 0 || d.bytes != d.length) return {};
 
   const uint8_t ecn = d.ecn;
-  Whole whole{d.first, d.length, d.fragments, d.largest, (ecn & 1u << kCongestionExperienced) != 0};
+  Whole whole{d.first, d.length, d.fragments, d.largest, (ecn & 1u << net::kCongestion) != 0};
   // RFC 3168 §5.3: congestion that one fragment met is not forgotten; where another says that its transport
   // knows no such marks, it means loss.
-  if (whole.congestion && (ecn & 1u << kNotEct) != 0) {
+  if (whole.congestion && (ecn & 1u << net::kNotEct) != 0) {
     refuse(id, DropReason::ecn_congestion);
     return {};
   }
@@ -134,7 +132,7 @@ void Reassembly::insert(Datagram& d, const Fragment& f, const Gap& gap) {
   if (!f.more) d.length = f.offset + f.length;
   d.bytes += f.length;
   d.fragments++;
-  d.largest = static_cast<uint16_t>(std::max<unsigned>(d.largest, f.packet_size));
+  d.largest = static_cast<uint16_t>(std::max<unsigned>(d.largest, f.size));
   d.ecn |= static_cast<uint8_t>(1u << f.ecn);
   shares_.add(d.owner);
   held_++;

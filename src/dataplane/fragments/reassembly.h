@@ -13,7 +13,7 @@
 ///
 /// Bounds (RFC 6146 §3.4, RFC 4787 REQ-14a). Number, bytes and time:
 ///   - `capacity` fragments in all, each one buffer of the ports; kMostFragments of a datagram;
-///   - a quarter of the capacity for one owner; over it he loses his oldest datagram;
+///   - a quarter of the capacity for one owner (share_of()); over it he loses his oldest datagram;
 ///   - fragment-min-timeout from a datagram's first fragment.
 /// When all room is taken the owner with most loses his oldest datagram, if he has more than a quarter of
 /// what an owner may have; otherwise the oldest of all goes. So somebody with few datagrams loses them only
@@ -97,9 +97,8 @@ struct Fragment {
   unsigned length;   ///< bytes of payload
   unsigned offset;   ///< of the payload in its datagram, in bytes
   bool more;         ///< more fragments follow
-  unsigned
-      packet_size;  ///< bytes of the fragment as an IP packet of its family: none larger need leave again
-  uint8_t ecn;      ///< its ECN field (RFC 3168 §5.3); in a softwire, what both headers say together
+  unsigned size;     ///< bytes of the fragment as an IP packet of its family: none larger need leave again
+  uint8_t ecn;       ///< net::Ecn (RFC 3168 §5.3); in a softwire, what both headers say together
 };
 
 class Reassembly {
@@ -110,7 +109,7 @@ class Reassembly {
     rte_mbuf* first = nullptr;  ///< null: it is not whole yet
     uint32_t length = 0;        ///< bytes of payload
     uint16_t fragments = 0;
-    uint16_t largest = 0;     ///< of Fragment::packet_size
+    uint16_t largest = 0;     ///< of Fragment::size
     bool congestion = false;  ///< a fragment was marked CE
   };
   /// What is known of a fragment that is part of a Whole: as in Fragment.
@@ -121,8 +120,11 @@ class Reassembly {
 
   /// Fragments of a datagram: 65,535 bytes in packets of 576 bytes, the least that every host takes.
   static constexpr unsigned kMostFragments = 120;
-  /// What an owner may have of `capacity`.
-  static constexpr uint32_t share_of(uint32_t capacity) { return std::max(capacity / 4, kMostFragments + 1); }
+  /// What an owner may have of `capacity`: a quarter, but one large datagram and a fragment more where there
+  /// is room for that.
+  static constexpr uint32_t share_of(uint32_t capacity) {
+    return std::min(capacity, std::max(capacity / 4, kMostFragments + 1));
+  }
 
   /// `capacity`: fragments held at once. Drops are counted in `counters`.
   Reassembly(uint32_t capacity, const net::HashKey& key, Counters& counters);

@@ -106,7 +106,7 @@ inline Arrival arrive(Bytes piece, Kind kind, bool extension, bool first, bool p
   }
   Fragment& f = a.fragment;
   if (!first) piece[kind == Kind::ipv6 ? 7 : 8] ^= 0x55;
-  f.packet_size = static_cast<unsigned>(piece.size());
+  f.size = static_cast<unsigned>(piece.size());
   f.ecn = (kind == Kind::ipv6 ? piece[1] >> 4 : piece[1]) & 3;
   if (kind == Kind::ipv6) {
     if (!first) piece[kIpv6] = 99;
@@ -115,7 +115,7 @@ inline Arrival arrive(Bytes piece, Kind kind, bool extension, bool first, bool p
     if (extension) {  // hop-by-hop options stand before the fragment header
       piece[6] = 0;
       piece.insert(piece.begin() + kIpv6, {44, 0, 1, 4, 0, 0, 0, 0});
-      f.packet_size += kExtension;
+      f.size += kExtension;
     }
     f.headers = kIpv6 + (extension ? kExtension : 0) + kFragmentHeader;
   } else {

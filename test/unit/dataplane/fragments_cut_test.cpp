@@ -134,7 +134,7 @@ void cut_shuffle_and_join(BufferPool& pool, Kind kind) {
     Reassembly::Whole whole;
     const auto give = [&](unsigned piece) {
       Arrival a = arrive(pieces[piece], kind, extension, piece == 0, piece % 3 == 1);
-      largest = std::max(largest, a.fragment.packet_size);
+      largest = std::max(largest, a.fragment.size);
       a.fragment.m = bench.buffer_with(a.bytes);
       return bench.waiting.add(key, 7, a.fragment, bench.now, bench.kTimeout);
     };

@@ -115,7 +115,7 @@ class Model {
     return {};
   }
   void make_room(uint32_t host) {
-    const unsigned share = std::max(capacity_ / 4, 121u);
+    const unsigned share = std::min(capacity_, std::max(capacity_ / 4, 121u));
     if (shares_[host].count == share) {
       seen_.own++;
       refuse(oldest([&](const Key& key) { return key.first == host; }), DropReason::fragment_limit);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "dataplane/icmp_message.h"
+#include "fragment_bench.h"
 #include "net/checksum.h"
 
 using namespace culvert::dataplane;
@@ -135,25 +137,29 @@ TEST_CASE("RFC 1812 section 4.3.2.8: SYNs are answered at a quarter of the rate,
 
 TEST_CASE("RFC 5382 REQ-4, RFC 792: the answer is port unreachable with the SYN's first bytes",
           "[dataplane][held-syn]") {
+  const BufferPool pool = culvert::test::test_buffers(2, 512);
   for (const unsigned options : {0u, 4u, 40u}) {
     INFO(options << " bytes of IP options");
     HeldSyns held{net::HashKey{}};
     const Syn syn(kStranger, 7000, 5000, options);
     REQUIRE(hold(held, syn));
-    std::vector<uint8_t> out(200, 0xee);
-    const unsigned length =
-        write_port_unreachable(out.data(), *held.due(kNow + kWait), net::Ipv4Address(0xc0000201), 9);
+    const HeldSyn& due = *held.due(kNow + kWait);
+    rte_mbuf* m = rte_pktmbuf_alloc(pool.get());
+    Packet out(m);
+    write_icmp4_error(out, {net::Ipv4Address(0xc0000201), due.remote().address, net::kIcmpUnreachable, 3}, 9,
+                      due.bytes.data(), due.size());
+    const unsigned length = out.length;
     REQUIRE(length == 56 + options);
-    CHECK(out[length] == 0xee);
-    const auto* ip = reinterpret_cast<const net::Ipv4Header*>(out.data());
+    const auto* ip = reinterpret_cast<const net::Ipv4Header*>(out.data);
     CHECK(ip->total_length.value() == length);
     CHECK(net::Sum().add_bytes(ip, 20).folded() == 0xffff);
     CHECK(ip->source == net::Ipv4Address(0xc0000201));
     CHECK(ip->destination == net::Ipv4Address(kStranger));
     CHECK(ip->protocol == net::kIpIcmp);
-    const auto* icmp = reinterpret_cast<const net::IcmpHeader*>(out.data() + 20);
+    const auto* icmp = reinterpret_cast<const net::IcmpHeader*>(out.data + 20);
     CHECK((icmp->type == 3 && icmp->code == 3 && icmp->word() == 0));
     CHECK(net::Sum().add_bytes(icmp, length - 20).folded() == 0xffff);
-    CHECK(std::memcmp(out.data() + 28, syn.bytes.data(), 28 + options) == 0);
+    CHECK(std::memcmp(out.data + 28, syn.bytes.data(), 28 + options) == 0);
+    free_packet(m);
   }
 }

@@ -1,31 +1,10 @@
-/// What errors of both directions share, and errors from outside about packets that subscribers sent.
-#include "dataplane/icmp_errors.h"
-
-#include <algorithm>
-
+/// Errors from outside about packets that subscribers sent (RFC 5508 §4, RFC 7915 §4.2, §4.3).
 #include "dataplane/carriage/rewrite.h"
+#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 #include "net/icmp_translation.h"
 
 namespace culvert::dataplane {
-
-bool icmp_checksum_holds(const Packet& p) {
-  net::Sum sum;
-  if (p.ip4 == nullptr)
-    sum.add(p.ip6->source).add(p.ip6->destination).add(net::Be16(p.l4_length)).add(net::Be16(net::kIpIcmpv6));
-  return sum.add_bytes(p.l4, p.l4_length).folded() == 0xffff;
-}
-
-void seal_icmp4(net::IcmpHeader* icmp, unsigned length) {
-  icmp->checksum = net::Be16();
-  icmp->checksum = net::Sum().add_bytes(icmp, length).checksum();
-}
-
-void write_quotation(uint8_t* field, unsigned headers, const Quoted& quoted, const QuoteLayout& layout) {
-  std::memcpy(field + headers, quoted.l4, layout.kept);
-  std::memset(field + headers + layout.kept, 0, layout.field - headers - layout.kept);
-  std::memcpy(field + layout.field, quoted.extensions, layout.extensions);
-}
 
 void Pipeline::icmp_error_from_outside(Packet& p) {
   Quoted quoted;
@@ -69,18 +48,6 @@ void Pipeline::icmp_error_ipv4_in(Packet& p, const Mapping& m, const Quoted& quo
   if (softwire && !carriage::encapsulate(p, t_.contexts[m.internal.context].address, m.internal.ipv6))
     return drop(p, DropReason::no_buffer);
   send(t_.inside, p, softwire);
-}
-
-void shorten_error(Packet& p, unsigned length) {
-  const unsigned cut = p.length - length;
-  trim_to(p, length);
-  p.l4_length = static_cast<uint16_t>(p.l4_length - cut);
-  const net::Be16 total(static_cast<uint16_t>(length));
-  const uint16_t delta = net::Sum().add(total).subtract(p.ip4->total_length).folded();
-  p.ip4->total_length = total;
-  p.ip4->checksum = net::apply_delta(p.ip4->checksum, delta);
-  // The extensions stood at the end, so the quotation has no bound any more but the packet's.
-  p.icmp()->id = net::Be16(static_cast<uint16_t>(p.icmp()->id.value() & 0xff00u));
 }
 
 /// ICMPv4 error → ICMPv6 error (RFC 7915 §4.2–4.3), in a packet of its own since both headers grow.
@@ -153,9 +120,7 @@ void Pipeline::icmp_error_nat64_in(Packet& p, const Mapping& m, const Quoted& qu
     copy.source() = m.internal.port;
   }
   copy.move_checksum(delta.folded());
-  net::Sum sum;
-  sum.add(outer->source).add(outer->destination).add(outer->payload_length).add(net::Be16(net::kIpIcmpv6));
-  icmp->checksum = sum.add_bytes(icmp, outer->payload_length.value()).checksum();
+  seal_icmp6(*outer, icmp);
   free_packet(p.m);
   send(t_.inside, out, true);
 }

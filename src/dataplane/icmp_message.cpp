@@ -1,0 +1,68 @@
+#include "dataplane/icmp_message.h"
+
+#include <cstring>
+
+#include "net/checksum.h"
+
+namespace culvert::dataplane {
+
+void write_icmp4_error(Packet& out, const Icmp4Error& error, uint16_t id, const void* quoted, unsigned size) {
+  trim_to(out, kIcmp4ErrorHeaders + size);
+  auto* ip = reinterpret_cast<net::Ipv4Header*>(out.data);
+  *ip = net::Ipv4Header{};
+  ip->version_ihl = 0x45;
+  ip->tos = 0xc0;  // RFC 1812 §4.3.2.5: internetwork control
+  ip->total_length = net::Be16(static_cast<uint16_t>(out.length));
+  ip->id = net::Be16(id);
+  ip->ttl = 64;
+  ip->protocol = net::kIpIcmp;
+  ip->source = error.source;
+  ip->destination = error.destination;
+  ip->checksum = net::Sum().add_bytes(ip, sizeof *ip).checksum();
+  auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
+  *icmp = net::IcmpHeader{};
+  icmp->type = error.type;
+  icmp->code = error.code;
+  icmp->set_word(error.word);
+  std::memcpy(icmp->payload(), quoted, size);
+  seal_icmp4(icmp, unsigned{sizeof *icmp} + size);
+}
+
+bool icmp_checksum_holds(const Packet& p) {
+  net::Sum sum;
+  if (p.ip4 == nullptr)
+    sum.add(p.ip6->source).add(p.ip6->destination).add(net::Be16(p.l4_length)).add(net::Be16(net::kIpIcmpv6));
+  return sum.add_bytes(p.l4, p.l4_length).folded() == 0xffff;
+}
+
+void seal_icmp4(net::IcmpHeader* icmp, unsigned length) {
+  icmp->checksum = net::Be16();
+  icmp->checksum = net::Sum().add_bytes(icmp, length).checksum();
+}
+
+void seal_icmp6(const net::Ipv6Header& ip, net::IcmpHeader* icmp) {
+  icmp->checksum = net::Be16();
+  net::Sum sum;
+  sum.add(ip.source).add(ip.destination).add(ip.payload_length).add(net::Be16(net::kIpIcmpv6));
+  icmp->checksum = sum.add_bytes(icmp, ip.payload_length.value()).checksum();
+}
+
+void write_quotation(uint8_t* field, unsigned headers, const Quoted& quoted, const QuoteLayout& layout) {
+  std::memcpy(field + headers, quoted.l4, layout.kept);
+  std::memset(field + headers + layout.kept, 0, layout.field - headers - layout.kept);
+  std::memcpy(field + layout.field, quoted.extensions, layout.extensions);
+}
+
+void shorten_error(Packet& p, unsigned length) {
+  const unsigned cut = p.length - length;
+  trim_to(p, length);
+  p.l4_length = static_cast<uint16_t>(p.l4_length - cut);
+  const net::Be16 total(static_cast<uint16_t>(length));
+  const uint16_t delta = net::Sum().add(total).subtract(p.ip4->total_length).folded();
+  p.ip4->total_length = total;
+  p.ip4->checksum = net::apply_delta(p.ip4->checksum, delta);
+  // The extensions stood at the end, so the quotation has no bound any more but the packet's.
+  p.icmp()->id = net::Be16(static_cast<uint16_t>(p.icmp()->id.value() & 0xff00u));
+}
+
+}  // namespace culvert::dataplane
