@@ -188,17 +188,25 @@ void Pipeline::inbound() {
   std::array<Sums, kCarriageCount> sent;
   for (unsigned i = 0; i < lane.count; i++) {
     Packet& p = *lane.member[i];
-    if (p.ip4->ttl <= 1) [[unlikely]] {
-      answer_error(p, net::kIcmpTimeExceeded, 0);
-      drop(p, DropReason::ttl_expired);
-      continue;
-    }
     const Mapping& m = table[p.mapping];
     const InstanceView& policy = t_.instances[m.instance];
     const Carriage carriage = policy.carriage;
-    if (p.length > policy.inbound_mtu && !may_be_cut(p, policy.inbound_mtu)) [[unlikely]] {
-      drop(p, DropReason::too_big);
-      continue;
+    const bool expired = p.ip4->ttl <= 1;
+    if (expired || p.length > policy.inbound_mtu) [[unlikely]] {
+      // Whom the filter keeps out is not told by an error that the mapping exists.
+      if (!binding.lets_in(t_, p.mapping, p.remote)) {
+        drop_filtered(p);
+        continue;
+      }
+      if (expired) {
+        answer_error(p, net::kIcmpTimeExceeded, 0);
+        drop(p, DropReason::ttl_expired);
+        continue;
+      }
+      if (!may_be_cut(p, policy.inbound_mtu)) {
+        drop(p, DropReason::too_big);
+        continue;
+      }
     }
     auto verdict = binding.track<Direction::inbound>(t_, p.mapping, p.remote, p.tcp_flags, now_);
     if (const auto* why = std::get_if<DropReason>(&verdict)) [[unlikely]] {
