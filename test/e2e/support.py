@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import socket
+import time
 
 import yaml
 
@@ -138,6 +139,12 @@ class Net:
                 found[words[0]] = found.get(words[0], 0) + sum(numbers)
         return found
 
+    def fragments_received(self):
+        """By all workers so far; first waits until it is no older than this question."""
+        time.sleep(1.1)
+        return sum(value for name, value in self.daemon.metrics().items()
+                   if name.startswith("culvert_fragments_received_total"))
+
     def mappings_of(self, address, port):
         """Mappings whose external endpoint this is."""
         return self.daemon.rows("mappings", "--external", f"{address}:{port}")
@@ -146,6 +153,14 @@ class Net:
 def instance(config, name):
     """The instance of that name in a configuration dictionary."""
     return next(i for i in config["instances"] if i["name"] == name)
+
+
+def as_on_a_wire(config):
+    """CONFIG of a theme whose packets reach culvertd as they are: the kernel joins IPv4 fragments for net_af_packet
+    (PACKET_FANOUT_FLAG_DEFRAG), longer than its frames. `iface` and `phy_mac`: the device's own MAC address, so that
+    the routers' neighbour entries hold when themes change the driver."""
+    for number, (interface, name) in enumerate(zip(config["interfaces"], ("in0", "out0"))):
+        interface["device"] = f"net_pcap{number},iface={name},phy_mac=1"
 
 
 def in_pool(address, *prefixes):
@@ -167,6 +182,19 @@ def receive_nothing(sock, seconds=0.7):
         sock.settimeout(3)
 
 
+def iperf(net, subscriber, *options):
+    """iperf3's own report; its server takes one test at a time and needs a moment between two."""
+    def attempt():
+        result = subscriber.run("iperf3", "-c", subscriber.dial(topology.SERVER), "-J", "--connect-timeout", 3000,
+                                *options, check=False)
+        busy = "server is busy" in result.stdout or "Connection reset" in result.stdout
+        return None if busy else result
+    result = net.lab.wait_until(attempt, "the iperf3 server is free", every=0.5)
+    report = json.loads(result.stdout)
+    assert "error" not in report, report.get("error")
+    return report["end"]
+
+
 def for_each_carriage(test):
     """Runs `test(net, name, subscriber)` once for each of the three kinds of subscribers."""
     test.carriages = ("nat44", "ds-lite", "nat64")
@@ -181,5 +209,5 @@ def within(seconds):
     return mark
 
 
-__all__ = ["Host", "LabError", "Net", "POOL_OF", "for_each_carriage", "in_pool", "instance", "receive_nothing",
-           "services", "topology", "within"]
+__all__ = ["Host", "LabError", "Net", "POOL_OF", "as_on_a_wire", "for_each_carriage", "in_pool", "instance", "iperf",
+           "receive_nothing", "services", "topology", "within"]

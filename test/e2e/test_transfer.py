@@ -1,11 +1,10 @@
 """Real transfers by each carriage: a file unchanged, many connections at once, iperf3 both ways."""
 
 import hashlib
-import json
 import select
 import time
 
-from support import POOL_OF, for_each_carriage, in_pool, services, topology, within
+from support import POOL_OF, for_each_carriage, in_pool, iperf, services, topology, within
 
 CONNECTIONS = 200
 
@@ -59,19 +58,6 @@ def test_200_connections_at_once(net, carriage, subscriber):
         endpoints.add(tuple(text.split(b"\r\n\r\n")[1].decode().split()))
     assert len(endpoints) == CONNECTIONS, f"{len(endpoints)} different external endpoints"
     assert len({address for address, _ in endpoints}) == 1, "one subscriber, one external address"
-
-
-def iperf(net, subscriber, *options):
-    """iperf3's own report; its server takes one test at a time and needs a moment between two."""
-    def attempt():
-        result = subscriber.run("iperf3", "-c", subscriber.dial(topology.SERVER), "-J", "--connect-timeout", 3000,
-                                *options, check=False)
-        busy = "server is busy" in result.stdout or "Connection reset" in result.stdout
-        return None if busy else result
-    result = net.lab.wait_until(attempt, "the iperf3 server is free", every=0.5)
-    report = json.loads(result.stdout)
-    assert "error" not in report, report.get("error")
-    return report["end"]
 
 
 @within(90)

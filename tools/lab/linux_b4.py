@@ -1,7 +1,7 @@
 """A real Linux as B4: a virtual machine whose kernel has the ip6_tunnel module, which a lab's host may lack.
 
 The machine is a home of its own (topology.LINUX_B4): QEMU with plain emulation, so that nothing of the host is
-needed but memory, a Debian kernel, and an initial RAM disk with busybox and iproute2 made on the spot. It boots
+needed but memory, a Debian kernel, and an initial RAM disk with busybox, iproute2 and perl made on the spot. It boots
 in a few seconds, sets up `ip -6 tunnel add … mode ipip6`, runs one shell script and powers off. Its network card
 is a tap device of the access router; what the script prints comes back over the serial console.
 
@@ -22,6 +22,7 @@ MODULES = ["virtio/virtio_ring", "virtio/virtio", "virtio/virtio_pci_legacy_dev"
            "ipv6/ip6_tunnel"]
 BEGIN, END, FAILED = "--- script begins", "--- script ends", "--- setup failed"
 TAP = "vm0"
+OVERHEAD = 40 + 8  # bytes of the outer header and the encapsulation limit option
 
 INIT = """\
 #!/bin/busybox sh
@@ -89,7 +90,8 @@ class LinuxB4:
         (root / "bin").mkdir(parents=True)
         (root / "modules").mkdir()
         shutil.copy2(shutil.which("busybox"), root / "bin" / "busybox")
-        _copy_program(shutil.which("ip"), root)
+        for program in ("ip", "perl"):  # Debian has perl always; busybox sends no large datagrams
+            _copy_program(shutil.which(program), root)
         for module in MODULES:
             found = list(modules.glob(f"kernel/**/{module}.ko"))
             if not found:
@@ -97,12 +99,12 @@ class LinuxB4:
             shutil.copy2(found[0], root / "modules")
         self._ready = True
 
-    def _disk(self, script, encapsulation_limit):
+    def _disk(self, script, encapsulation_limit, mtu):
         root = self.directory / "root"
         init = root / "init"
         init.write_text(INIT.format(
-            modules=" ".join(m.rpartition("/")[2] for m in MODULES), mtu=topology.ACCESS_MTU,
-            inner_mtu=topology.ACCESS_MTU - 100, b4=self.home.b4, router=self.home.router, aftr=topology.AFTR,
+            modules=" ".join(m.rpartition("/")[2] for m in MODULES), mtu=mtu,
+            inner_mtu=min(1500, mtu - OVERHEAD), b4=self.home.b4, router=self.home.router, aftr=topology.AFTR,
             host=topology.HOST, limit="" if encapsulation_limit else "encaplimit none", begin=BEGIN, end=END,
             failed=FAILED, ip=shutil.which("ip")))
         init.chmod(0o755)
@@ -114,17 +116,18 @@ class LinuxB4:
                            check=True)
         return disk
 
-    def run(self, script, encapsulation_limit=True, timeout=90):
-        """Boots, runs the script (busybox sh), powers off; what the script printed, and its exit code."""
+    def run(self, script, encapsulation_limit=True, timeout=90, mtu=topology.ACCESS_MTU):
+        """Boots, runs the script (busybox sh), powers off; what the script printed, and its exit code. `mtu` is that
+        of its access network; its tunnel's is less."""
         self.prepare()
-        disk = self._disk(script, encapsulation_limit)
+        disk = self._disk(script, encapsulation_limit, mtu)
         (self.lab.directory / "qemu.log").unlink(missing_ok=True)
         machine = self.lab.start("access", "qemu", [
             "qemu-system-x86_64", "-accel", "tcg", "-m", 256, "-nodefaults", "-no-reboot", "-display", "none",
             "-serial", "stdio", "-kernel", self.image, "-initrd", disk, "-append", "console=ttyS0 quiet panic=-1",
             "-netdev", f"tap,id=n0,ifname={TAP},script=no,downscript=no",
             # checksums and segments as on a real wire
-            "-device", f"virtio-net-pci,netdev=n0,host_mtu={topology.ACCESS_MTU},csum=off,gso=off,guest_csum=off,"
+            "-device", f"virtio-net-pci,netdev=n0,host_mtu={mtu},csum=off,gso=off,guest_csum=off,"
                        "guest_tso4=off,guest_tso6=off,guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,"
                        "host_ecn=off,host_ufo=off"])
         try:
