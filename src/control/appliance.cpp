@@ -87,6 +87,8 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
       [this](const std::string& text, bool bad) { log_.write(bad ? Level::warning : Level::info, text); });
   try {
     start_workers(options);
+    links_up_.assign(config.interfaces.size(), 0);
+    announce();
     neighbours_->follow(config.interfaces, exception_path_->kernel_indices());
     loop_.every(100ms, [this] { tick(); });
   } catch (...) {
@@ -242,6 +244,7 @@ void Appliance::tick() {
   const dataplane::Millis time = now();
   engine_->tick(time);
   steer();
+  announce();
   tell_warnings();
   const int64_t off = clock_.off_by();
   if (std::abs(off - clock_off_by_) > kClockStep) {
@@ -250,6 +253,19 @@ void Appliance::tick() {
         "culvertd is restarted",
         static_cast<double>(std::abs(off)) / 1000, off > 0 ? "behind" : "ahead of");
     clock_off_by_ = off;
+  }
+}
+
+/// Whoever is connected to a link that has come up learns our addresses there.
+void Appliance::announce() {
+  for (unsigned i = 0; i < links_up_.size(); ++i) {
+    const bool up = port_of(i).link().up;
+    if (std::exchange(links_up_[i], up ? 1 : 0) == 1 || !up) continue;
+    try {
+      exception_path_->announce(i);
+    } catch (const std::runtime_error& e) {
+      log_.warning("neighbours are not told our addresses: {}", e.what());
+    }
   }
 }
 

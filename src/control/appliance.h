@@ -98,6 +98,7 @@ class Appliance {
   void start_workers(const Options& options);
   void stop_workers();
   void tick();
+  void announce();
   void tell_warnings();
   void wait_for_next_hops();
 
@@ -108,6 +109,7 @@ class Appliance {
   dataplane::BufferPool buffers_;
   std::vector<std::unique_ptr<dataplane::Port>> ports_;
   std::vector<unsigned> port_of_interface_;
+  std::vector<uint8_t> links_up_;  ///< by interface, when announce() looked last
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<logging::BlockLog> block_log_;
   std::unique_ptr<logging::LogThread> log_thread_;

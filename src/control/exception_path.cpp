@@ -98,13 +98,15 @@ void ExceptionPath::open(Tap& tap, const config::Interface& interface, const net
     return;
   }
   try {
-    set_up(tap, interface, mac);
+    tap.mtu = interface.mtu;
+    tap.mac = mac;
+    set_up(tap, interface);
   } catch (const std::runtime_error& e) {
     throw std::runtime_error(fmt::format("interface {}: {}", interface.name, e.what()));
   }
 }
 
-void ExceptionPath::set_up(Tap& tap, const config::Interface& interface, const net::MacAddress& mac) {
+void ExceptionPath::set_up(Tap& tap, const config::Interface& interface) {
   tap.index = static_cast<int>(if_nametoindex(interface.name.c_str()));
   write_setting(tap.name, "ipv6", "accept_ra", "0");
   write_setting(tap.name, "ipv6", "accept_dad", "0");
@@ -113,7 +115,9 @@ void ExceptionPath::set_up(Tap& tap, const config::Interface& interface, const n
       std::holds_alternative<net::Ipv6Address>(interface.next_hop_ipv6)) {
     write_setting(tap.name, "ipv6", "disable_ipv6", "0");
   }
-  netlink_.set_link(tap.index, interface.mtu, mac);
+  write_setting(tap.name, "ipv4", "arp_notify", "1");
+  write_setting(tap.name, "ipv6", "ndisc_notify", "1");
+  netlink_.set_link(tap.index, tap.mtu, tap.mac);
   netlink_.link_up(tap.index);
   const uint32_t table = table_of(tap.name);
   const auto add = [&](const auto& addresses, const auto& next_hop) {
@@ -134,6 +138,12 @@ std::vector<int> ExceptionPath::kernel_indices() const {
   std::vector<int> indices;
   for (const Tap& tap : taps_) indices.push_back(tap.index);
   return indices;
+}
+
+void ExceptionPath::announce(unsigned interface) {
+  const Tap& tap = taps_[interface];
+  // The kernel announces every address of a device whose MAC address is set.
+  if (tap.fd >= 0) netlink_.set_link(tap.index, tap.mtu, tap.mac);
 }
 
 unsigned ExceptionPath::deliver() {

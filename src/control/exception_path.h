@@ -57,15 +57,21 @@ class ExceptionPath {
   const Counters& counters() const { return counters_; }
   /// Writes waiting frames of workers to the taps. Returns how many.
   unsigned deliver();
+  /// Has the kernel tell an interface's neighbours its MAC address, also those who remember another one (RFC
+  /// 4861 §7.2.6, RFC 5227 §2.3): the box may have been restarted with another card. The kernel forgets the
+  /// interface's neighbours thereby, so this is for the time before they are known.
+  void announce(unsigned interface);
 
  private:
   struct Tap {
     int fd = -1;
     int index = 0;
     std::string name;
+    uint16_t mtu = 0;
+    net::MacAddress mac;
   };
   void open(Tap& tap, const config::Interface& interface, const net::MacAddress& mac, const Tell& tell);
-  void set_up(Tap& tap, const config::Interface& interface, const net::MacAddress& mac);
+  void set_up(Tap& tap, const config::Interface& interface);
   void close_all();
   void read(unsigned interface);
 

@@ -119,6 +119,10 @@ bool is_arp(const std::string& frame, uint16_t operation) {
   return frame.size() >= 42 && frame.substr(12, 2) == word(0x0806) && frame.substr(20, 2) == word(operation);
 }
 
+bool asks_for(const std::string& frame, net::Ipv4Address target) {
+  return is_arp(frame, 1) && frame.substr(38, 4) == raw(target);
+}
+
 /// Whether none of our routing rules are there.
 bool no_rules() { return std::system("test -z \"$(ip rule | grep 301; ip -6 rule | grep 301)\"") == 0; }
 
@@ -152,6 +156,25 @@ TEST_CASE("a tap has the interface's name, MAC, MTU and addresses, and answers f
   CHECK(box.path.counters().from_kernel >= 1);
 }
 
+TEST_CASE("RFC 5227 2.3, RFC 4861 7.2.6: neighbours are told an interface's MAC address without having asked",
+          "[control][exception]") {
+  test::NetworkNamespace own;
+  if (!own) return;  // needs root
+  dataplane::init_eal_for_replay();
+  Box box({interface("inside")});
+  box.path.announce(0);
+  const std::string told = box.from_kernel([](const auto& f) { return asks_for(f, kOurIpv4); });
+  REQUIRE(told.size() >= 42);
+  CHECK(told.substr(0, 6) == std::string(6, '\xff'));
+  CHECK(told.substr(22, 6) == raw(kOurs));
+  CHECK(told.substr(28, 4) == raw(kOurIpv4));
+  CHECK(!box.from_kernel([](const auto& f) {
+              return f.size() >= 86 && f.substr(12, 2) == word(0x86dd) && f[54] == '\x88' &&
+                     f.substr(62, 16) == raw(kOurIpv6) && f.substr(80, 6) == raw(kOurs);
+            })
+             .empty());
+}
+
 TEST_CASE("next hops are resolved by the kernel, kept while it believes in them, and lost when they fail",
           "[control][exception]") {
   test::NetworkNamespace own;
@@ -168,9 +191,7 @@ TEST_CASE("next hops are resolved by the kernel, kept while it believes in them,
   CHECK(cells[0].mac == 0);
 
   // IPv4, by ARP
-  const std::string asked = box.from_kernel([](const auto& f) { return is_arp(f, 1); });
-  REQUIRE(asked.size() >= 42);
-  CHECK(asked.substr(38, 4) == raw(kHopIpv4));
+  REQUIRE(!box.from_kernel([](const auto& f) { return asks_for(f, kHopIpv4); }).empty());
   box.to_kernel(arp(2, kHopIpv4, kOurIpv4));
   box.soon([&] { return cells[0].mac != 0; });
   dataplane::NextHopCell expected;
@@ -200,7 +221,7 @@ TEST_CASE("next hops are resolved by the kernel, kept while it believes in them,
   CHECK(cells[1].mac != 0);
   CHECK_THAT(said.back(), Contains("192.0.2.1 does not answer any more"));
   // And is asked again.
-  CHECK(!box.from_kernel([](const auto& f) { return is_arp(f, 1); }).empty());
+  CHECK(!box.from_kernel([](const auto& f) { return asks_for(f, kHopIpv4); }).empty());
 }
 
 TEST_CASE("a tap whose name is taken is refused, and nothing stays behind", "[control][exception]") {
