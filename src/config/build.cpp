@@ -69,6 +69,13 @@ StaticMapping build_mapping(const Record& r) {
   return m;
 }
 
+PassThrough build_pass_through(const Record& r) {
+  PassThrough p;
+  set(p.prefix, r, "prefix");
+  if (auto port = r.get<uint64_t>("port")) p.port = static_cast<uint16_t>(*port);
+  return p;
+}
+
 Timers build_timers(const Record& r) {
   Timers t;
   set(t.udp, r, "udp-timeout");
@@ -127,6 +134,9 @@ Instance build_instance(const Record& r) {
   set(i.limits.mappings_per_second, connection_limits, "limit-per-subscriber");
   set(i.mapping_limit, mapping_limits, "limit-port-mappings");
   i.udp_inbound_refresh = udp_inbound_refresh(r);
+  i.drops_unchecked_udp = r.get<std::string>("udp-zero-checksum").value_or("compute") == "drop";
+  for (const Record& entry : r.records("nat-pass-through"))
+    i.pass_through.push_back(build_pass_through(entry));
   for (const Record& mapping : r.records("mapping-table"))
     i.static_mappings.push_back(build_mapping(mapping));
   return i;

@@ -21,7 +21,8 @@ enum class Use : uint8_t {
   subscriber_ds_lite,
   subscriber_nat64,
   nat64,
-  aftr
+  aftr,
+  pass_through
 };
 
 /// Somebody uses these addresses. IPv4 stands as ::a.b.c.d with its length plus 96; the families never share
@@ -35,7 +36,7 @@ struct Claim {
 
 constexpr std::string_view use_names[] = {"external-ip-pool", "interface address", "next hop",
                                           "subscriber-match", "subscriber-match",  "subscriber-match",
-                                          "nat64-prefix",     "aftr-ipv6-addr"};
+                                          "nat64-prefix",     "aftr-ipv6-addr",    "nat-pass-through"};
 
 bool is_subscriber(Use u) {
   return u == Use::subscriber_nat44 || u == Use::subscriber_ds_lite || u == Use::subscriber_nat64;
@@ -59,6 +60,9 @@ std::optional<Verdict> contradiction(Use a, Use b) {
   if (a == Use::pool && b == Use::subscriber_nat44)
     return Verdict{"an address is either a subscriber's or what the internet sees of him",
                    "use other addresses for one of them"};
+  if (a == Use::pool && b == Use::pass_through)
+    return Verdict{"what goes to a pool goes to another subscriber, and is always translated",
+                   "name only addresses outside the pools, or a port alone"};
   if (a == b && is_subscriber(a))
     return Verdict{"a packet has to belong to one subscriber of one instance",
                    "remove one, or split the prefixes"};
@@ -149,6 +153,9 @@ void add_instance(const Record& instance, std::vector<Claim>& v4, std::vector<Cl
       v6.push_back({*carriage == Carriage::ds_lite ? Use::subscriber_ds_lite : Use::subscriber_nat64, *p6,
                     p6->text(), match.value_place("subnet")});
   }
+  for (const Record& entry : instance.records("nat-pass-through"))
+    if (auto p = entry.get<Ipv4Prefix>("prefix"))
+      v4.push_back({Use::pass_through, widened(*p), p->text(), entry.value_place("prefix")});
   for (const Leaf& l : instance.list("nat64-prefix")) {
     const auto& p = std::get<Ipv6Prefix>(l.value);
     v6.push_back({Use::nat64, p, p.text(), l.place});

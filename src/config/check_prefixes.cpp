@@ -178,6 +178,17 @@ void check_match(const Record& match, Carriage carriage, Report& report) {
   }
 }
 
+void check_pass_through(const Record& entry, Report& report) {
+  if (!entry.wrote("prefix") && !entry.wrote("port"))
+    report.add(entry.place,
+               {"this nat-pass-through entry has neither prefix nor port",
+                "it would turn translation off altogether", "add for example prefix: 192.0.2.53/32"});
+  if (auto prefix = entry.get<Ipv6Prefix>("prefix"))
+    report.add(entry.value_place("prefix"),
+               {fmt::format("nat-pass-through {} is IPv6", prefix->text()), "subscribers of nat44 speak IPv4",
+                "write an IPv4 prefix such as 192.0.2.53/32"});
+}
+
 }  // namespace
 
 std::vector<Ipv4Prefix> pools_of(const Record& instance) {
@@ -202,6 +213,7 @@ void check_prefixes(const Record& root, Report& report) {
   for (const Record& instance : root.records("instances")) {
     for (const Record& pool : instance.records("external-ip-address-pool"))
       for (const Leaf& leaf : pool.list("external-ip-pool")) check_pool(instance, leaf, report);
+    for (const Record& entry : instance.records("nat-pass-through")) check_pass_through(entry, report);
     for (const Leaf& leaf : instance.list("nat64-prefix")) check_nat64_prefix(leaf, report);
     for (const Leaf& leaf : instance.list("aftr-ipv6-addr")) check_aftr(leaf, report);
     if (auto carriage = carriage_of(instance))

@@ -123,6 +123,13 @@ struct StaticMapping {
   bool operator==(const StaticMapping&) const = default;
 };
 
+/// Destinations that are not translated (RFC 6888 REQ-6, RFC 8512 nat-pass-through).
+struct PassThrough {
+  net::Ipv4Prefix prefix;        ///< 0.0.0.0/0: any
+  std::optional<uint16_t> port;  ///< of TCP and UDP; none: everything
+  bool operator==(const PassThrough&) const = default;
+};
+
 /// One NAT instance (RFC 8512 `instances/instance`): who comes in, how, and out of which pools.
 struct Instance {
   std::string name;
@@ -144,6 +151,8 @@ struct Instance {
   /// Packets from outside refresh a UDP mapping (RFC 4787 REQ-6 lets the box choose; RFC 6146 §3.5.1 wants
   /// it).
   bool udp_inbound_refresh = false;
+  bool drops_unchecked_udp = false;       ///< nat64, udp-zero-checksum: drop
+  std::vector<PassThrough> pass_through;  ///< nat44
   std::vector<StaticMapping> static_mappings;
 };
 

@@ -23,6 +23,11 @@ constexpr Choice fragment_choices[] = {
      "the IPv4 packet is cut, as by any router, and its fragments encapsulated: for B4s that cannot"},
 };
 
+constexpr Choice checksum_choices[] = {
+    {"compute", "it gets the checksum that IPv6 demands"},
+    {"drop", "it is dropped as `udp-zero-checksum`, and its sender told: administratively prohibited"},
+};
+
 constexpr Choice mapping_choices[] = {{"eim", "endpoint-independent mapping, the only one Culvert does"}};
 
 constexpr Choice protocol_choices[] = {
@@ -138,6 +143,31 @@ constinit const Section mapping_section{"mapping-table", "One entry of `mapping-
 
 namespace {
 
+constexpr Key pass_through_keys[] = {
+    {.name = "prefix",
+     .kind = Kind::ip_prefix,
+     .meaning = "IPv4 addresses of the destinations.",
+     .reference = "RFC 8512 nat-pass-through/prefix",
+     .default_note = "any",
+     .example = "192.0.2.53/32"},
+    {.name = "port",
+     .kind = Kind::integer,
+     .meaning = "Only this TCP and UDP port of theirs; without it, all protocols.",
+     .reference = "RFC 8512 nat-pass-through/port",
+     .default_note = "all",
+     .example = "53",
+     .min = 1,
+     .max = 65'535},
+};
+}  // namespace
+
+constinit const Section pass_through_section{"nat-pass-through",
+                                             "One entry of `nat-pass-through`; a prefix alone stands for its "
+                                             "`prefix`.",
+                                             pass_through_keys, "prefix"};
+
+namespace {
+
 constexpr Key mapping_limit_keys[] = {
     {.name = "limit-port-mappings",
      .kind = Kind::integer,
@@ -246,6 +276,13 @@ constexpr Key instance_keys[] = {
      .default_text = "1280",
      .min = 1280,
      .max = 9600,
+     .types = for_nat64},
+    {.name = "udp-zero-checksum",
+     .kind = Kind::choice,
+     .meaning = "What happens to a UDP packet from IPv4 that has no checksum.",
+     .reference = "RFC 7915 §4.5, RFC 6146 §3.4",
+     .default_text = "compute",
+     .choices = checksum_choices,
      .types = for_nat64},
     {.name = "nat64-prefix",
      .kind = Kind::ipv6_prefix,
@@ -405,6 +442,14 @@ constexpr Key instance_keys[] = {
      .reference = "RFC 8512 connection-limits",
      .default_note = "no limits",
      .section = &connection_limit_section},
+    {.name = "nat-pass-through",
+     .kind = Kind::section,
+     .meaning = "Destinations that subscribers reach with their own addresses, and that reach them.",
+     .reference = "RFC 8512 nat-pass-through, RFC 6888 REQ-6",
+     .default_note = "none",
+     .section = &pass_through_section,
+     .max_items = 64,
+     .types = for_nat44},
     {.name = "mapping-table",
      .kind = Kind::section,
      .meaning = "Static mappings: an outside port that always leads "

@@ -9,6 +9,7 @@ extern const Section instance_section;
 extern const Section match_section;
 extern const Section pool_section;
 extern const Section mapping_section;
+extern const Section pass_through_section;
 extern const Section mapping_limit_section;
 extern const Section connection_limit_section;
 

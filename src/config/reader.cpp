@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace culvert::config {
 namespace {
 
@@ -137,7 +139,7 @@ class Reader {
     for (const Key& key : section.keys) here.push_back(key.name);
     auto near = closest(entry.key, here);
     std::string fix;
-    if (const Section* home = home_of(entry.key))
+    if (const Section* home = home_of(entry.key, section))
       fix = fmt::format("it is a key of {}: move it there", home->name);
     else if (!near.empty())
       fix = fmt::format("did you mean {}?", near);
@@ -147,10 +149,17 @@ class Reader {
                               "a key that nothing reads is a mistake", fix});
   }
 
-  static const Section* home_of(std::string_view key) {
-    for (const Section* section : all_sections())
-      if (section->find(key) != nullptr && key != "name") return section;
+  /// The section above or below `here` that has such a key: one beside it means something else by the word.
+  static const Section* home_of(std::string_view key, const Section& here) {
+    for (const Section* home : all_sections())
+      if (home->find(key) != nullptr && key != "name" && (holds(*home, here) || holds(here, *home)))
+        return home;
     return nullptr;
+  }
+  static bool holds(const Section& outer, const Section& inner) {
+    return std::any_of(outer.keys.begin(), outer.keys.end(), [&](const Key& k) {
+      return k.section != nullptr && (k.section == &inner || holds(*k.section, inner));
+    });
   }
 
   void missing(const Key& key, const Record& record) {

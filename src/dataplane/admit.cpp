@@ -1,5 +1,4 @@
 /// Packets whose endpoint no mapping here has: whose are they, and may they have one?
-#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 
 namespace culvert::dataplane {
@@ -124,8 +123,8 @@ void Pipeline::answer_syn(const HeldSyn& syn) {
     fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
   Packet out(fresh);
-  write_icmp4_error(out, {own_address(interface), syn.remote().address, net::kIcmpUnreachable, 3},
-                    w_.next_id_++, syn.bytes.data(), syn.size());
+  write_error(out, {own_address(interface), syn.remote().address, net::kIcmpUnreachable, 3}, syn.bytes.data(),
+              syn.size());
   w_.counters_.icmp_errors_sent.add();
   send(syn.interface, out, false);
 }

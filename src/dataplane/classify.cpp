@@ -144,13 +144,15 @@ inline void Pipeline::take_ip(Packet& p, net::Be16 ether_type, const InterfaceVi
 }
 
 inline void Pipeline::from_inside_ipv4(Packet& p) {
+  p.carriage = Carriage::nat44;
   if (Refusal r = parse_ipv4(p, p.data, p.length)) [[unlikely]]
-    return drop(p, *r);
+    return refuse_from_inside(p, *r, kNativeContext);
   const net::Ipv4Address to = p.ip4->destination;
   if (is_multicast(to) || (t_.maybe_local(to) && t_.is_own(to))) [[unlikely]]
     return punt(p, is_multicast(to));
+  if (t_.passes_through && pass_from_inside(p)) [[unlikely]]
+    return;
   const Source source{{}, p.ip4->source, kNativeContext};
-  p.carriage = Carriage::nat44;
   if (p.ip4->is_fragment()) [[unlikely]]
     return gather_from_inside(p, DatagramKey::ipv4(*p.ip4), source, fragment_of(p));
   to_lane<Carriage::nat44>(p, p.ip4->protocol, source, to);
@@ -192,7 +194,7 @@ inline void Pipeline::open_softwire(Packet& p, Context context) {
     return drop(p, DropReason::softwire_next_header);
   }
   if (Refusal r = parse_ipv4(p, p.data + upper.offset, p.length - upper.offset)) [[unlikely]]
-    return drop(p, *r);
+    return refuse_from_inside(p, *r, context);
   // RFC 6040 §4.2: a congestion mark that the inner packet's transport would not understand means loss.
   const bool congested = net::ecn_of(p.ip6->traffic_class()) == net::kCongestion;
   if (congested && net::ecn_of(p.ip4->tos) == net::kNotEct) [[unlikely]]
@@ -205,24 +207,23 @@ inline void Pipeline::open_softwire(Packet& p, Context context) {
 }
 
 inline void Pipeline::open_nat64(Packet& p, Context context) {
+  p.carriage = Carriage::nat64;
   Upper upper;
   if (Refusal r = find_upper(p, &upper)) [[unlikely]]
-    return drop(p, *r);
+    return refuse_from_inside(p, *r, context, upper.offset);
   const ContextView& prefix = t_.contexts[context];
   const net::Ipv4Address remote = net::extract(p.ip6->destination, prefix.length);
   // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
-  if (prefix.well_known && !net::is_global(remote)) [[unlikely]]
-    return drop(p, DropReason::martian);
-  p.carriage = Carriage::nat64;
+  if (prefix.well_known && !net::is_global(remote) && !net::is_martian(remote)) [[unlikely]]
+    return refuse_from_inside(p, DropReason::martian, context);
   const Source source{net::Ipv6Words(p.ip6->source), {}, context};
   if (upper.fragment != nullptr) [[unlikely]] {
     const uint32_t id = upper.fragment->id.value();
     if (was_joined(p)) return drop(p, DropReason::malformed_ipv6);
     if (!upper.fragment->atomic())
       return gather_from_inside(p, DatagramKey::ipv6(*p.ip6, id, context), source, fragment_of(p, upper));
-    // RFC 7915 §5.1.1: an atomic fragment's identification goes on as well.
+    // RFC 7915 §5.1.1: its sender is content to be cut.
     p.cut = static_cast<uint16_t>(std::min<uint32_t>(p.length, kAnySize));
-    p.fragment_id = id;
   }
   p.l4 = p.data + upper.offset;
   p.l4_length = static_cast<uint16_t>(p.length - upper.offset);
@@ -238,7 +239,7 @@ inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
   Ports ports;
   switch (parse_transport<true>(p, protocol, &ports, &why)) {
     case Transport::refused:
-      return drop(p, why);
+      return refuse_from_inside(p, why, source.context);
     case Transport::icmp_error:
       p.internal.set(source.ipv6, InternalKey::tail(source.ipv4, {}, {}, source.context));
       return icmp_error_from_inside(p);
@@ -260,7 +261,9 @@ inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
 
 void Pipeline::from_outside(Packet& p) {
   if (Refusal r = parse_ipv4(p, p.data, p.length)) [[unlikely]]
-    return drop(p, *r);
+    return refuse_from_outside(p, *r);
+  if (t_.passes_through && pass_from_outside(p)) [[unlikely]]
+    return;
   const net::Ipv4Address to = p.ip4->destination;
   if (!t_.maybe_local(to)) [[unlikely]]
     return is_multicast(to) ? punt(p, true) : drop(p, DropReason::not_for_us);
@@ -275,7 +278,7 @@ void Pipeline::from_outside(Packet& p) {
   p.external.address = to;
   if (kind != Transport::flow) [[unlikely]] {
     if (t_.is_own(to)) return punt(p, false);
-    return kind == Transport::icmp_error ? icmp_error_from_outside(p) : drop(p, why);
+    return kind == Transport::icmp_error ? icmp_error_from_outside(p) : refuse_from_outside(p, why);
   }
   const MappingTable& table = w_.binding_.mappings();
   p.hash = ExternalKey{to, ports.ours, ports.protocol}.hash(table.hash_key());

@@ -42,8 +42,10 @@ struct alignas(64) Counters {
   Counter bursts, polls;
   // Rarely touched.
   alignas(64) Counter hairpinned, punted, injected;
-  Counter handed_over;        ///< packets given to their owner by ring
-  Counter handover_received;  ///< packets got from another worker by ring
+  Counter passed_through;      ///< forwarded untranslated (nat-pass-through)
+  Counter checksums_computed;  ///< of UDP packets from IPv4 that had none (RFC 7915 §4.5)
+  Counter handed_over;         ///< packets given to their owner by ring
+  Counter handover_received;   ///< packets got from another worker by ring
   Counter mappings_created, mappings_expired, mappings_live;
   Counter sessions_live;
   Counter subscribers_live;

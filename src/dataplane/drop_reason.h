@@ -20,7 +20,8 @@ namespace culvert::dataplane {
   X(malformed_ipv6, "malformed-ipv6", "IPv6 version, payload length or extension headers are wrong")        \
   X(malformed_transport, "malformed-transport", "TCP, UDP or ICMP header does not fit its packet")          \
   X(truncated, "truncated", "frame is shorter than the packet in it says")                                  \
-  X(ipv4_options, "ipv4-source-route", "IPv4 source route option (RFC 7126 section 4.3)")                   \
+  X(ipv4_source_route, "ipv4-source-route", "IPv4 source route option (RFC 7126 section 4.3)")              \
+  X(ipv6_routing_header, "ipv6-routing-header", "routing header with segments left (RFC 7915 section 5.1)") \
   X(fragment_malformed, "fragment-malformed", "fragment whose length or offset cannot be right")            \
   X(fragment_overlap, "fragment-overlap", "fragment of a datagram whose fragments overlap (RFC 5722)")      \
   X(fragment_duplicate, "fragment-duplicate", "fragment that is there already")                             \
@@ -30,7 +31,8 @@ namespace culvert::dataplane {
   X(icmp_type, "icmp-type", "ICMP that is neither a subscriber's echo, its reply nor a translatable error") \
   X(icmp_error_unmapped, "icmp-error-unmapped", "ICMP error about a packet no mapping knows")               \
   X(icmp_error_malformed, "icmp-error-malformed", "ICMP error whose inner packet is cut short or wrong")    \
-  X(udp_zero_checksum, "udp-zero-checksum", "UDP over IPv6 without a checksum (RFC 8200 section 8.1)")      \
+  X(udp_zero_checksum, "udp-zero-checksum",                                                                 \
+    "UDP without the checksum that IPv6 demands (RFC 8200 section 8.1)")                                    \
   X(martian, "martian", "source or destination address that must not be on a wire")                         \
   X(no_subscriber, "no-subscriber", "source is in no subscriber-match: the box is no open relay")           \
   X(not_for_us, "not-for-us", "destination is neither a pool, a softwire, a NAT64 prefix nor the box")      \

@@ -19,7 +19,7 @@ void Pipeline::gather_from_outside(Packet& p) {
   const net::Ipv4Address to = p.ip4->destination;
   const Pool* pool = t_.pool_of(to);
   if (pool == nullptr) return t_.is_own(to) ? punt(p, false) : drop(p, DropReason::not_for_us);
-  if (!is_carried(p.ip4->protocol)) return drop(p, DropReason::unknown_protocol);
+  if (!is_carried(p.ip4->protocol)) return refuse_from_outside(p, DropReason::unknown_protocol);
   // Only the first fragment has ports: all of them meet where the address belongs, also when its ports are
   // dealt to several workers.
   const WorkerId owner = pool->address_owner(pool->index_of(to));
@@ -33,7 +33,7 @@ void Pipeline::gather_from_outside(Packet& p) {
 void Pipeline::gather_from_inside(Packet& p, const DatagramKey& key, const Source& source,
                                   const Fragment& fragment) {
   if (key.kind() != DatagramKey::Kind::ipv6 && !is_carried(p.ip4->protocol))
-    return drop(p, DropReason::unknown_protocol);
+    return refuse_from_inside(p, DropReason::unknown_protocol, key.context());
   p.internal.set(source.ipv6, InternalKey::tail(source.ipv4, {}, {}, source.context));
   const auto rule = rule_for(p);
   if (!rule) return drop(p, DropReason::no_subscriber);
@@ -56,13 +56,11 @@ void Pipeline::gather(Packet& p, Reassembly& waiting, const DatagramKey& key, ui
     whole = waiting.add(key, owner, fragment, now_, timeout);
   }
   if (whole.first == nullptr) return;
-  const uint32_t id = key.identification();
   rte_mbuf* m = join_up(whole, kind);
   if (m == nullptr) return;
   // From here on p is the datagram: the next packet has the same room.
   Packet& datagram = next_packet(m, 0, interface);
   datagram.length = m->pkt_len;
-  datagram.fragment_id = id;
   const bool softwire =
       kind == DatagramKey::Kind::ipv6 && t_.contexts[key.context()].carriage == Carriage::ds_lite;
   datagram.cut = softwire ? kAnySize : whole.largest;

@@ -1,7 +1,7 @@
 #include <algorithm>
+#include <optional>
 
 #include "dataplane/carriage/rewrite.h"
-#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 
 namespace culvert::dataplane {
@@ -15,18 +15,47 @@ bool may_answer(net::Ipv4Address source) {
   return first != 0 && first != 127 && first < 224;  // RFC 1122 §3.2.2
 }
 
-/// ICMPv4's type and code as ICMPv6 says it to a NAT64 host (RFC 6146 §3.5.1: address unreachable).
-void to_icmp6(uint8_t* type, uint8_t* code) {
-  if (*type == net::kIcmpTimeExceeded) {
-    *type = net::kIcmp6TimeExceeded;
-  } else if (*code == 4) {
-    *type = net::kIcmp6PacketTooBig;
-    *code = 0;
-  } else {
-    *type = net::kIcmp6Unreachable;
-    *code = *code == 1 ? 3 : 1;
+struct Told {
+  uint8_t type, code;
+};
+/// Destination Unreachable codes of ICMPv4 (RFC 792, RFC 1812 §5.2.7.1).
+constexpr uint8_t kHost = 1, kProtocol = 2, kTooBig = 4, kSourceRoute = 5, kProhibited = 13;
+
+/// ICMPv4's type and code as ICMPv6 says it to a NAT64 host.
+Told to_icmp6(Told v4) {
+  if (v4.type == net::kIcmpTimeExceeded) return {net::kIcmp6TimeExceeded, 0};
+  if (v4.type == net::kIcmpParameterProblem) return {net::kIcmp6ParameterProblem, 0};
+  switch (v4.code) {
+    case kHost:
+      return {net::kIcmp6Unreachable, 3};  // RFC 6146 §3.5.1.1: address unreachable
+    case kProtocol:
+      return {net::kIcmp6Unreachable, 4};  // RFC 6146 §3.4: port unreachable
+    case kTooBig:
+      return {net::kIcmp6PacketTooBig, 0};
+    default:
+      return {net::kIcmp6Unreachable, 1};  // RFC 7915 §5.4: administratively prohibited
   }
 }
+
+/// What the sender of a packet that is refused is told. Most who send what cannot be are not.
+std::optional<Told> told_of(DropReason why) {
+  switch (why) {
+    case DropReason::unknown_protocol:
+      return Told{net::kIcmpUnreachable, kProtocol};  // RFC 1122 §3.2.2.1, RFC 6146 §3.4
+    case DropReason::ipv4_source_route:
+      return Told{net::kIcmpUnreachable, kSourceRoute};  // RFC 7915 §4.1
+    case DropReason::ipv6_routing_header:
+      return Told{net::kIcmpParameterProblem, 0};  // RFC 7915 §5.1
+    case DropReason::martian:
+    case DropReason::udp_zero_checksum:
+      return Told{net::kIcmpUnreachable, kProhibited};  // RFC 7915 §4.4, §5.4
+    default:
+      return std::nullopt;
+  }
+}
+
+/// RFC 1812 §4.3.2.7: nobody is told of any but the first fragment.
+bool is_later_fragment(const Packet& p) { return p.ip4 != nullptr && p.ip4->offset() != 0; }
 
 }  // namespace
 
@@ -49,9 +78,9 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   const auto quoted = std::min<unsigned>(p.ip4->total_length.value(), kMaxIpv4Error - kIcmp4ErrorHeaders);
   Packet out(fresh);
   const InterfaceView& side = t_.interfaces[p.hairpin ? t_.outside : p.interface];
-  write_icmp4_error(
-      out, {softwire ? kAftrInner : own_address(side), p.ip4->source, type, code, std::min(mtu, 65535u)},
-      w_.next_id_++, p.ip4, quoted);
+  write_error(out,
+              {softwire ? kAftrInner : own_address(side), p.ip4->source, type, code, std::min(mtu, 65535u)},
+              p.ip4, quoted);
   w_.counters_.icmp_errors_sent.add();
   if (p.hairpin) return turn_back(out);
   if (softwire) {
@@ -62,10 +91,10 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
   send(p.interface, out, softwire);
 }
 
-void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu) {
+void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t word) {
   rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
-  to_icmp6(&type, &code);
+  const Told told = to_icmp6({type, code});
   const unsigned size = static_cast<unsigned>(sizeof(net::Ipv6Header)) + p.ip6->payload_length.value();
   const unsigned quoted = std::min(size, kMaxIpv6Error - 48);
   trim_to(fresh, 48 + quoted);
@@ -82,13 +111,32 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
   ip->destination = p.ip6->source;
   auto* icmp = reinterpret_cast<net::IcmpHeader*>(ip + 1);
   *icmp = net::IcmpHeader{};
-  icmp->type = type;
-  icmp->code = code;
-  icmp->set_word(mtu);
+  icmp->type = told.type;
+  icmp->code = told.code;
+  icmp->set_word(word);
   std::memcpy(icmp->payload(), p.ip6, quoted);
   seal_icmp6(*ip, icmp);
   w_.counters_.icmp_errors_sent.add();
   send(p.interface, out, true);
+}
+
+void Pipeline::refuse_from_inside(Packet& p, DropReason why, Context context, unsigned pointer) {
+  const auto told = told_of(why);
+  if (told && !is_later_fragment(p)) {
+    const bool native = context == kNativeContext;
+    p.internal.set(native ? net::Ipv6Words{} : net::Ipv6Words(p.ip6->source),
+                   InternalKey::tail(p.ip4 == nullptr ? net::Ipv4Address{} : p.ip4->source, {}, {}, context));
+    if (rule_for(p)) answer_error(p, told->type, told->code, pointer);
+  }
+  drop(p, why);
+}
+
+void Pipeline::refuse_from_outside(Packet& p, DropReason why) {
+  const auto told = told_of(why);
+  if (told && !is_later_fragment(p) && !net::is_martian(p.ip4->source) &&
+      t_.pool_of(p.ip4->destination) != nullptr)
+    answer_error(p, told->type, told->code);
+  drop(p, why);
 }
 
 }  // namespace culvert::dataplane

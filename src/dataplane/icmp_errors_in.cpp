@@ -1,6 +1,5 @@
 /// Errors from outside about packets that subscribers sent (RFC 5508 §4, RFC 7915 §4.2, §4.3).
 #include "dataplane/carriage/rewrite.h"
-#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 #include "net/icmp_translation.h"
 

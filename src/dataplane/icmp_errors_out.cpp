@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "dataplane/carriage/rewrite.h"
-#include "dataplane/icmp_message.h"
 #include "dataplane/pipeline.h"
 #include "net/icmp_translation.h"
 
@@ -58,7 +57,8 @@ void Pipeline::icmp_error_from_inside(Packet& p) {
   // The sender may be a router of the subscriber's with an address of its own.
   const uint16_t delta = net::Sum().add(m.external_address).subtract(p.ip4->source).folded();
   p.ip4->source = m.external_address;
-  carriage::take_hop(*p.ip4, delta);
+  carriage::take_hop(*p.ip4,
+                     uint32_t{delta} + carriage::renumber(p, m.external_address, w_.identifications_));
   const unsigned mtu = t_.interfaces[t_.outside].mtu;
   if (p.length > mtu) shorten_error(p, mtu);
   seal_icmp4(p.icmp(), p.l4_length);
@@ -86,11 +86,11 @@ void Pipeline::icmp_error_nat64_out(Packet& p, const Mapping& m, const Quoted& q
   outer->version_ihl = 0x45;
   outer->tos = p.ip6->traffic_class();
   outer->total_length = net::Be16(static_cast<uint16_t>(out.length));
-  outer->id = net::Be16(w_.next_id_++);
   outer->ttl = static_cast<uint8_t>(p.ip6->hop_limit - 1);
   outer->protocol = net::kIpIcmp;
   outer->source = m.external_address;
   outer->destination = p.remote.address;
+  outer->id = w_.identifications_.next(outer->source, outer->destination, net::kIpIcmp);
   outer->checksum = net::Sum().add_bytes(outer, sizeof *outer).checksum();
   auto* icmp = reinterpret_cast<net::IcmpHeader*>(outer + 1);
   *icmp = net::IcmpHeader{};
@@ -147,7 +147,9 @@ void Pipeline::icmp_error_about_softwire(Packet& p, Context context, unsigned at
   p.l4_length = static_cast<uint16_t>(p.length - at);
   if (p.l4_length < sizeof(net::IcmpHeader) || !icmp_checksum_holds(p))
     return drop(p, DropReason::icmp_error_malformed);
-  const unsigned there = p.l4_length - unsigned{sizeof(net::IcmpHeader)};
+  const auto field = field_of(p);
+  if (!field) return drop(p, DropReason::icmp_error_malformed);
+  const unsigned there = field->size;
   uint8_t* data = p.l4 + sizeof(net::IcmpHeader);
   if (there < sizeof(net::Ipv6Header)) return drop(p, DropReason::icmp_error_malformed);
   const auto* outer = reinterpret_cast<const net::Ipv6Header*>(data);
@@ -159,23 +161,29 @@ void Pipeline::icmp_error_about_softwire(Packet& p, Context context, unsigned at
     next = fragment->next_header;
     headers += unsigned{sizeof *fragment};
   }
-  const unsigned inner = std::min(there - headers, kMaxIpv4Error - kIcmp4ErrorHeaders);
+  unsigned inner = std::min(there - headers, kMaxIpv4Error - kIcmp4ErrorHeaders);
   if (!(outer->source == t_.contexts[context].address) || next != net::kIpIpv4)
     return t_.is_own(p.ip6->destination) ? punt(p, false) : drop(p, DropReason::icmp_error_unmapped);
-  if (inner < sizeof(net::Ipv4Header)) return drop(p, DropReason::icmp_error_malformed);
+  const auto* quoted = reinterpret_cast<const net::Ipv4Header*>(data + headers);
+  if (inner >= sizeof *quoted) inner = std::min<unsigned>(inner, quoted->total_length.value());
+  if (inner < sizeof *quoted) return drop(p, DropReason::icmp_error_malformed);
+  // A router on the way may speak of any softwire, a subscriber only of his own.
+  const SubscriberRule* rule = t_.rule_for(Carriage::ds_lite, p.ip6->source);
+  if (rule != nullptr && !(SubscriberKey::ipv6(p.ip6->source, rule->mask, rule->instance) ==
+                           SubscriberKey::ipv6(outer->destination, rule->mask, rule->instance)))
+    return drop(p, DropReason::icmp_error_unmapped);
 
   const uint32_t mtu = p.icmp()->word();
   const bool too_big = p.icmp()->type == net::kIcmp6PacketTooBig;
   rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return drop(p, DropReason::no_buffer);
   Packet out(fresh);
-  const auto* quoted = reinterpret_cast<const net::Ipv4Header*>(data + headers);
   Icmp4Error error{quoted->destination, quoted->source, net::kIcmpUnreachable, 1};
   if (too_big) {
     error.code = 4;
     error.word = std::clamp<uint32_t>(mtu, 1280, kAnySize) - unsigned{sizeof(net::Ipv6Header)};
   }
-  write_icmp4_error(out, error, w_.next_id_++, quoted, inner);
+  write_error(out, error, quoted, inner);
   const uint8_t interface = p.interface;
   if (!carriage::encapsulate(out, outer->destination, t_.contexts[context].address)) {
     free_packet(fresh);

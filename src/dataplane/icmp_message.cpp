@@ -1,19 +1,21 @@
 #include "dataplane/icmp_message.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "net/checksum.h"
 
 namespace culvert::dataplane {
 
-void write_icmp4_error(Packet& out, const Icmp4Error& error, uint16_t id, const void* quoted, unsigned size) {
+void write_icmp4_error(Packet& out, const Icmp4Error& error, net::Be16 id, const void* quoted,
+                       unsigned size) {
   trim_to(out, kIcmp4ErrorHeaders + size);
   auto* ip = reinterpret_cast<net::Ipv4Header*>(out.data);
   *ip = net::Ipv4Header{};
   ip->version_ihl = 0x45;
   ip->tos = 0xc0;  // RFC 1812 §4.3.2.5: internetwork control
   ip->total_length = net::Be16(static_cast<uint16_t>(out.length));
-  ip->id = net::Be16(id);
+  ip->id = id;
   ip->ttl = 64;
   ip->protocol = net::kIpIcmp;
   ip->source = error.source;
@@ -54,6 +56,10 @@ void write_quotation(uint8_t* field, unsigned headers, const Quoted& quoted, con
 }
 
 void shorten_error(Packet& p, unsigned length) {
+  if (const auto field = field_of(p); field && field->extensions != 0) {
+    const auto end = static_cast<unsigned>(p.icmp()->payload() - p.data) + field->size;
+    length = std::min(length, end);
+  }
   const unsigned cut = p.length - length;
   trim_to(p, length);
   p.l4_length = static_cast<uint16_t>(p.l4_length - cut);
@@ -61,7 +67,7 @@ void shorten_error(Packet& p, unsigned length) {
   const uint16_t delta = net::Sum().add(total).subtract(p.ip4->total_length).folded();
   p.ip4->total_length = total;
   p.ip4->checksum = net::apply_delta(p.ip4->checksum, delta);
-  // The extensions stood at the end, so the quotation has no bound any more but the packet's.
+  // Without extensions the quotation has no bound but the packet's.
   p.icmp()->id = net::Be16(static_cast<uint16_t>(p.icmp()->id.value() & 0xff00u));
 }
 

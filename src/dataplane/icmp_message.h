@@ -26,9 +26,8 @@ struct Icmp4Error {
   uint32_t word = 0;  ///< the second word of the ICMP header: unused, or the MTU
 };
 
-/// Writes an ICMPv4 error of the box's own, with `size` bytes of `quoted`, into a fresh packet. `id`: its
-/// identification.
-void write_icmp4_error(Packet& out, const Icmp4Error& error, uint16_t id, const void* quoted, unsigned size);
+/// Writes an ICMPv4 error of the box's own, with `size` bytes of `quoted`, into a fresh packet.
+void write_icmp4_error(Packet& out, const Icmp4Error& error, net::Be16 id, const void* quoted, unsigned size);
 /// Whether the checksum of the ICMP message at `p.l4` is right, an ICMPv6 one when `p` has no IPv4 header.
 bool icmp_checksum_holds(const Packet& p);
 /// Computes an ICMPv4 message's checksum.
@@ -38,7 +37,7 @@ void seal_icmp6(const net::Ipv6Header& ip, net::IcmpHeader* icmp);
 /// Fills an original datagram field of layout.field bytes but for the quoted packet's new headers, which come
 /// first, and puts the extensions behind it.
 void write_quotation(uint8_t* field, unsigned headers, const Quoted& quoted, const QuoteLayout& layout);
-/// Cuts the end of an ICMPv4 error off, extensions and all, so that the packet has `length` bytes. The ICMP
+/// Cuts the end of an ICMPv4 error off, extensions and all, so that the packet has at most `length` bytes. The ICMP
 /// checksum is not right then.
 void shorten_error(Packet& p, unsigned length);
 

@@ -117,7 +117,7 @@ struct Packet {
   uint16_t l4_length;     ///< bytes from l4 to its end
   uint8_t tcp_flags;      ///< TCP only
   Carriage carriage;      ///< outbound
-  uint32_t fragment_id;   ///< identification, where `cut` says it has one and the header is IPv6
+  uint32_t fragment_id;   ///< identification of the pieces, where `cut` is set and IPv4 became IPv6
   RemoteEndpoint remote;  ///< the other end, IPv4 also for NAT64
   uint32_t mapping;
   InternalKey internal;  ///< outbound: whose it is

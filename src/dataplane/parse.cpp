@@ -20,7 +20,7 @@ Refusal check_options(const net::Ipv4Header& ip) {
     }
     if (at + 1 >= size || options[at + 1] < 2 || at + options[at + 1] > size)
       return DropReason::malformed_ipv4;
-    if (kind == kLooseSourceRoute || kind == kStrictSourceRoute) return DropReason::ipv4_options;
+    if (kind == kLooseSourceRoute || kind == kStrictSourceRoute) return DropReason::ipv4_source_route;
     at += options[at + 1];
   }
   return {};
@@ -45,7 +45,11 @@ Refusal skip_extensions(const Packet& p, Upper* upper) {
     }
     const unsigned length = 8u + 8u * data[at + 1];
     if (at + length > size) return DropReason::malformed_ipv6;
-    if (next == net::kIpRouting && data[at + 3] != 0) return DropReason::malformed_ipv6;  // segments left
+    constexpr unsigned kSegmentsLeft = 3;
+    if (next == net::kIpRouting && data[at + kSegmentsLeft] != 0) {
+      upper->offset = at + kSegmentsLeft;
+      return DropReason::ipv6_routing_header;
+    }
     next = data[at];
     at += length;
   }

@@ -36,7 +36,7 @@ Refusal check_options(const net::Ipv4Header& ip);
 
 /// Lays `p.ip4`, `p.l4` and `p.l4_length` over an IPv4 packet of at most `available` bytes at `at`. Checks
 /// version, lengths, header checksum and source routes. Cuts Ethernet padding off when the packet is the
-/// outermost one. It may be a fragment.
+/// outermost one. It may be a fragment. `p.ip4` is there, too, when a source route is the reason.
 inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
   if (available < sizeof(net::Ipv4Header)) return DropReason::truncated;
   auto* ip = reinterpret_cast<net::Ipv4Header*>(at);
@@ -50,7 +50,10 @@ inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
     header = ip->header_length();
     if (ip->version_ihl >> 4 != 4 || header < sizeof *ip || total < header) return DropReason::malformed_ipv4;
     if (total > available) return DropReason::truncated;
-    if (Refusal r = check_options(*ip)) return r;
+    if (Refusal r = check_options(*ip)) {
+      p.ip4 = ip;
+      return r;
+    }
   }
   p.ip4 = ip;
   p.l4 = at + header;
@@ -82,7 +85,8 @@ struct Upper {
   const net::FragmentHeader* fragment = nullptr;
 };
 
-/// The same as find_upper() for packets that have extension headers.
+/// The same as find_upper() for packets that have extension headers. Where segments are left in a routing
+/// header, `upper->offset` is where their number stands.
 Refusal skip_extensions(const Packet& p, Upper* upper);
 
 /// Walks hop-by-hop options, destination options and a spent routing header (RFC 7915 §5.1: skipped) behind

@@ -134,10 +134,10 @@ void Pipeline::outbound() {
     const Mapping& m = table[p.mapping];
     clamp_mss(p, m);
     if constexpr (kCarriage == Carriage::nat64) {
-      carriage::nat64_out(p, m, w_.next_id_++);
+      carriage::nat64_out(p, m, w_.identifications_);
     } else {
       if constexpr (kCarriage == Carriage::ds_lite) carriage::decapsulate(p);
-      carriage::ipv4_out(p, m);
+      carriage::ipv4_out(p, m, w_.identifications_);
     }
     deliver_outside(p, exit, sent);
   }
@@ -203,7 +203,10 @@ void Pipeline::inbound() {
         drop(p, DropReason::ttl_expired);
         continue;
       }
-      if (!may_be_cut(p, policy.inbound_mtu)) {
+      // An IPv6 fragment has a fragment header more.
+      const bool fragments = p.cut != 0 && carriage == Carriage::nat64;
+      const unsigned more = fragments ? unsigned{sizeof(net::FragmentHeader)} : 0;
+      if (!may_be_cut(p, policy.inbound_mtu - more)) {
         drop(p, DropReason::too_big);
         continue;
       }
@@ -229,8 +232,11 @@ inline void Pipeline::deliver_inside(Packet& p, const Mapping& m, Carriage carri
     const ContextView& prefix = t_.contexts[m.internal.context];
     // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
     if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]]
-      return drop(p, DropReason::martian);
-    room = carriage::nat64_in(p, m, prefix, t_.instances[m.instance].minimum_ipv6_mtu);
+      return refuse_from_outside(p, DropReason::martian);
+    const InstanceView& policy = t_.instances[m.instance];
+    if (policy.drops_unchecked_udp && m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
+      return refuse_from_outside(p, DropReason::udp_zero_checksum);
+    room = carriage::nat64_in(p, m, prefix, policy.minimum_ipv6_mtu, w_.counters_.checksums_computed);
   } else {
     carriage::ipv4_in(p, m);
     if (carriage == Carriage::ds_lite) {

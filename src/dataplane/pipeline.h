@@ -16,7 +16,7 @@
 
 #include "dataplane/carriage/mss.h"
 #include "dataplane/fragments/cut.h"
-#include "dataplane/quoted.h"
+#include "dataplane/icmp_message.h"
 #include "dataplane/worker.h"
 
 namespace culvert::dataplane {
@@ -110,6 +110,14 @@ class Pipeline {
   }
   void join(Lane& lane) { lane.member[lane.count++] = &packets_[taken_++]; }
 
+  // pass_through.cpp: packets that nat-pass-through leaves untranslated.
+  /// Whether a parsed packet is one of those; then it is no longer the caller's.
+  bool pass_from_inside(Packet& p);
+  bool pass_from_outside(Packet& p);
+  /// Whether a fragment has to be joined before it can be cut.
+  bool must_be_whole(const Packet& p, unsigned mtu) const;
+  void pass_on(Packet& p, uint8_t interface, unsigned mtu, bool is_error);
+
   // pipeline.cpp: the stages.
   /// Stage 2: finds each packet's candidate and prefetches its record. Packets that have none leave the lane
   /// for `missed(packet)`. Those of one mapping stay in order.
@@ -178,10 +186,22 @@ class Pipeline {
   // icmp_answer.cpp: errors the box itself makes.
   /// Tells the sender of a packet from either side that it was not forwarded; type and code are ICMPv4's and
   /// are translated for IPv6 senders; a softwire's host is told by ICMPv4 inside its softwire. `mtu`: what
-  /// its sender may send, in bytes of his packet. Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
+  /// its sender may send, in bytes of his packet; of an IPv6 sender's parameter problem, where that is.
+  /// Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
   void answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu = 0);
-  /// The same for an IPv6 sender; type and code are ICMPv6's.
-  void answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu);
+  /// The same for an IPv6 sender.
+  void answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t word);
+  /// Drops a packet that cannot be translated. Who sent it is told, where that is of use to him (RFC 7915
+  /// §4.4, §5.4): a subscriber, and outside whoever sent to a pool. `pointer`: ipv6_routing_header, where in
+  /// the packet.
+  void refuse_from_inside(Packet& p, DropReason why, Context context, unsigned pointer = 0);
+  void refuse_from_outside(Packet& p, DropReason why);
+
+  /// Writes an ICMPv4 error of the box's own into a fresh packet (icmp_message.h).
+  void write_error(Packet& out, const Icmp4Error& error, const void* quoted, unsigned size) {
+    const net::Be16 id = w_.identifications_.next(error.source, error.destination, net::kIpIcmp);
+    write_icmp4_error(out, error, id, quoted, size);
+  }
 
   // send.cpp: out of the worker.
   /// Sends an IP packet out of an interface, or drops it.

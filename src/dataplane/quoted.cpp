@@ -8,27 +8,6 @@ namespace {
 constexpr unsigned kLeastTransport = 8;  ///< RFC 792
 constexpr unsigned kLeastField = 128;    ///< RFC 4884 §4.1, §4.2: with extensions
 
-/// Where the original datagram field ends, and what lies behind it (RFC 4884 §4).
-struct Field {
-  unsigned size;
-  unsigned extensions;
-};
-
-/// nullopt: its length says more than there is.
-std::optional<Field> field_of(const Packet& p) {
-  const net::IcmpHeader& icmp = *p.icmp();
-  const unsigned there = p.l4_length - unsigned{sizeof icmp};
-  unsigned length = 0;
-  if (p.ip4 != nullptr) {
-    length = (icmp.id.value() & 0xffu) * 4;
-  } else if (icmp.type == net::kIcmp6Unreachable || icmp.type == net::kIcmp6TimeExceeded) {
-    length = (icmp.id.value() >> 8u) * 8;
-  }
-  if (length > there) return std::nullopt;
-  if (length == 0) return Field{there, 0};
-  return Field{length, there - length};
-}
-
 bool known_protocol(uint8_t number, bool ipv6, Protocol* protocol) {
   if (number == net::kIpTcp)
     *protocol = Protocol::tcp;
@@ -95,6 +74,20 @@ Refusal find_ipv6(uint8_t* data, unsigned there, Quoted* q) {
 }
 
 }  // namespace
+
+std::optional<QuoteField> field_of(const Packet& p) {
+  const net::IcmpHeader& icmp = *p.icmp();
+  const unsigned there = p.l4_length - unsigned{sizeof icmp};
+  unsigned length = 0;
+  if (p.ip4 != nullptr) {
+    length = (icmp.id.value() & 0xffu) * 4;
+  } else if (icmp.type == net::kIcmp6Unreachable || icmp.type == net::kIcmp6TimeExceeded) {
+    length = (icmp.id.value() >> 8u) * 8;
+  }
+  if (length > there) return std::nullopt;
+  if (length == 0) return QuoteField{there, 0};
+  return QuoteField{length, there - length};
+}
 
 void Quoted::move_checksum(uint16_t delta) const {
   const unsigned at = protocol == Protocol::tcp ? 16 : protocol == Protocol::udp ? 6 : 2;

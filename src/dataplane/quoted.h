@@ -29,6 +29,14 @@ struct Quoted {
   void move_checksum(uint16_t delta) const;
 };
 
+/// Where the original datagram field ends, and what lies behind it (RFC 4884 §4).
+struct QuoteField {
+  unsigned size;        ///< bytes behind the ICMP header
+  unsigned extensions;  ///< bytes behind those
+};
+/// Of the error at `p.l4`, whose ICMP header is there; nullopt: its length says more than there is.
+std::optional<QuoteField> field_of(const Packet& p);
+
 /// Finds the quoted packet in the error at `p.l4`, an ICMPv4 or ICMPv6 one as `p` is. Its later fragments
 /// have no ports and are refused as unmapped (nobody may send errors about them, RFC 1122 §3.2.2), the rest
 /// as malformed.

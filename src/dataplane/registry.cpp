@@ -37,6 +37,8 @@ InstanceView view_of(const config::Instance& c, unsigned workers) {
   v.cut_inner_packet = c.cut_inner_packet;
   v.softwire_mtu = c.softwire_payload_mtu;
   v.minimum_ipv6_mtu = c.minimum_ipv6_mtu;
+  v.drops_unchecked_udp = c.drops_unchecked_udp;
+  v.pass_through = PassThrough(c.pass_through);
   v.limits = c.limits;
   v.mapping_limit = (c.mapping_limit + workers - 1) / workers;
   v.name = c.name;
@@ -71,6 +73,7 @@ std::string Registry::add_instance(State& state, Tables& t, const config::Instan
         instance.name, state.instance_slots.size(), kMaxInstances);
   InstanceView& view = t.instances[at->second];
   view = view_of(instance, workers);
+  t.passes_through |= !view.pass_through.empty();
   std::vector<ContextView> wanted;
   for (const auto& a : instance.aftr_addresses) wanted.push_back(ContextView::of_softwire(a));
   for (const auto& p : instance.nat64_prefixes) wanted.push_back(ContextView::of_prefix(p));

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "dataplane/pass_through.h"
 #include "dataplane/pool.h"
 #include "dataplane/steering.h"
 #include "net/range_map.h"
@@ -101,6 +102,8 @@ struct InstanceView {
            port_set = 0, fragment_min = 0;
   config::SubscriberLimits limits;
   uint32_t mapping_limit = 0;          ///< of one worker; 0: none
+  bool drops_unchecked_udp = false;    ///< nat64, udp-zero-checksum: drop
+  PassThrough pass_through;            ///< nat44
   std::vector<uint16_t> pools;         ///< slots, in configuration order
   std::bitset<kMaxContexts> contexts;  ///< its AFTR addresses or prefixes
   std::string name;
@@ -150,6 +153,7 @@ struct Tables {
   Steering steering;
   std::vector<StaticEntry> statics;
   bool draining = false;           ///< some pool is on its way out
+  bool passes_through = false;     ///< some instance has a nat-pass-through
   uint32_t hold_ms = 120'000;      ///< hold-down-timeout
   uint32_t icmp_error_rate = 100;  ///< a second, for each worker and side (icmp_budget.h)
 

@@ -27,6 +27,7 @@
 #include "dataplane/fragments/reassembly.h"
 #include "dataplane/held_syn.h"
 #include "dataplane/icmp_budget.h"
+#include "dataplane/identifications.h"
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
 
@@ -114,9 +115,9 @@ class Worker {
   IcmpBudget icmp_budget_;
   HeldSyns held_syns_;
   Reassembly inside_fragments_, outside_fragments_;
-  uint16_t next_id_ = 1;           ///< IPv4 identification of what NAT64 and we make
-  uint32_t next_softwire_id_ = 1;  ///< IPv6 identification of what we cut; a softwire belongs to one worker
   net::Random random_;
+  Identifications identifications_;
+  uint32_t next_softwire_id_;  ///< IPv6 identification of what we cut; a softwire belongs to one worker
 };
 
 }  // namespace culvert::dataplane

@@ -75,6 +75,8 @@ void add_traffic(Families& out, const Counters& c, std::string_view worker, cons
 
 void add_worker(Families& out, const Counters& c, std::string_view worker) {
   out.add(Metric::hairpinned, c.hairpinned, {worker});
+  out.add(Metric::passed_through, c.passed_through, {worker});
+  out.add(Metric::checksums_computed, c.checksums_computed, {worker});
   out.add(Metric::handoffs_sent, c.handed_over, {worker});
   out.add(Metric::handoffs_received, c.handover_received, {worker});
   out.add(Metric::punted, c.punted, {worker});

@@ -26,6 +26,10 @@ enum class Type : uint8_t { counter, gauge };
   X(drops, counter, "culvert_drops_total", "worker,reason", "Packets dropped, by the reason for it.")       \
   X(hairpinned, counter, "culvert_hairpinned_packets_total", "worker",                                      \
     "Packets from one subscriber to another's external address (RFC 4787 REQ-9).")                          \
+  X(passed_through, counter, "culvert_passed_through_packets_total", "worker",                              \
+    "Packets forwarded untranslated because nat-pass-through names their destination (RFC 6888 REQ-6).")    \
+  X(checksums_computed, counter, "culvert_udp_checksums_computed_total", "worker",                          \
+    "UDP packets from IPv4 that had no checksum and got one (RFC 7915 section 4.5).")                       \
   X(receive_packets, counter, "culvert_interface_receive_packets_total", "worker,interface",                \
     "IP packets that came in on an interface.")                                                             \
   X(receive_bytes, counter, "culvert_interface_receive_bytes_total", "worker,interface",                    \

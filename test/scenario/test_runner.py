@@ -96,6 +96,8 @@ class Language(unittest.TestCase):
         "ip6 2001:db8::1 > 2001:db8::2 / icmp6 packet-too-big mtu=1280 / [ip6 2001:db8::2 > 2001:db8::1 / tcp 1 > 2 A]",
         "ip6 2001:db8::1 > 2001:db8::2 / icmp6 echo-reply id=3 / len=8",
         "ip6 2001:db8::1 > 2001:db8::2 / routing type=43 left=0 / tcp 1 > 2 A",
+        "ip 192.0.2.1 > 198.51.100.1 / icmp time-exceeded / [ip 198.51.100.1 > 192.0.2.1 / udp 1 > 2 / len=7] ext=2000dfff",
+        "ip6 ::1 > ::2 / icmp6 dest-unreach / [ip6 ::2 > ::1 / udp 1 > 2 / len=99] ext=aa*9",
     ]
 
     def test_what_is_built_is_dissected_without_errors_and_matches(self):
@@ -184,6 +186,84 @@ class Language(unittest.TestCase):
     def test_symbols_in_order(self):
         self.assertEqual(symbols_of(parse_packet("ip $E > 10.0.0.1 / icmp dest-unreach / [ip $F > $E / udp $P > $E]")),
                          ["E", "F", "P"])
+
+
+class Extensions(unittest.TestCase):
+    """RFC 4884: where the packet within an ICMP error ends, what lies behind it."""
+    ERRORS = {"icmp": ("ip 192.0.2.1 > 192.0.2.2 ttl=63 / icmp", "ip 192.0.2.2 > 192.0.2.3", 28, 20),
+              "icmp6": ("ip6 2001:db8::1 > 2001:db8::2 hl=63 / icmp6", "ip6 2001:db8::2 > 2001:db8::3", 48, 40)}
+
+    def difference(self, expected, got):
+        """What a match complains of; `got` is a line or the bytes of a packet."""
+        try:
+            match_packet(parse_packet(expected), dissect_frame(frame(got) if isinstance(got, str) else got, "raw"), {})
+            return ""
+        except Mismatch as m:
+            return str(m)
+
+    def test_bytes(self):
+        """Zeros up to 128 bytes or the next whole unit, and the length in units at its place."""
+        for kind, at, unit in (("icmp", 5, 4), ("icmp6", 4, 8)):
+            outer, inner, headers, before = self.ERRORS[kind]
+            for size, field in ((0, 128), (128 - headers, 128), (129 - headers, 128 + unit), (200, 200 + headers)):
+                with self.subTest(kind, size=size):
+                    data = frame(f"{outer} time-exceeded / [{inner} / udp 1 > 2 / len={size}] ext=2000dfff")[before:]
+                    self.assertEqual(data[4:8], bytes(field // unit if i == at else 0 for i in range(4, 8)))
+                    self.assertEqual(data[8 + headers:], bytes(range(size)) + bytes(field - headers - size) +
+                                     bytes.fromhex("2000dfff"))
+
+    def test_what_is_written_is_compared(self):
+        for kind, unit in (("icmp", 4), ("icmp6", 8)):
+            outer, inner, *_ = self.ERRORS[kind]
+            least = 128 // unit
+
+            def error(fields="", ext="", payload='"hello"'):
+                return f"{outer} time-exceeded{fields} / [{inner} / udp 1 > 2 / {payload}]{ext}"
+
+            plain, extended = error(), error(ext=" ext=2000dfff")
+            short = error(f" length={64 // unit}", " ext=2000dfff")
+            for expected, got, difference in [
+                (plain, plain, ""), (extended, extended, ""), (error(ext=" ext=*"), extended, ""),
+                (error(f" length={least}", " ext=2000dfff"), extended, ""),
+                (error(ext=" ext=20*12"), error(ext=" ext=" + "20" * 12), ""),
+                (error(ext=" ext=2000dffe"), extended, f"{kind} ext is "), (plain, extended, f"{kind} ext is "),
+                (extended, plain, f"{kind} ext is absent"),
+                (error(f" length={least + 1}", " ext=2000dfff"), extended, f"length is {least}, should be {least + 1}"),
+                (extended, short, "before extensions there are 128"), (short, short, ""),
+                (plain, error(f" length={56 // unit}", payload=f"len={56 - self.ERRORS[kind][2]}"), "length is "),
+                (plain, error(" length=255"), f"{255 * unit} bytes promised"),
+            ]:
+                found = self.difference(expected, got)
+                self.assertTrue((difference in found) if difference else not found, f"{expected} | {got}: {found!r}")
+
+    def test_what_is_no_zero_before_them_is_seen(self):
+        for outer, inner, headers, before in self.ERRORS.values():
+            text = f"{outer} time-exceeded any-checksum / [{inner} / udp 1 > 2] ext=2000dfff"
+            for at, seen in ((0, True), (127 - headers, True), (128 - headers, False)):
+                data = bytearray(frame(text))
+                data[before + 8 + headers + at] ^= 1
+                self.assertEqual("not only zeros" in self.difference(text, bytes(data)), seen, f"{text}: {at}")
+
+    def test_the_length_is_no_part_of_mtu_and_pointer(self):
+        outer, inner, *_ = self.ERRORS["icmp"]
+        for text in (f"{outer} dest-unreach code=4 mtu=1400 length=32 / [{inner} / udp 1 > 2] ext=00",
+                     f"{outer} param-problem pointer=20 length=32 / [{inner} / udp 1 > 2] ext=00"):
+            self.assertEqual(self.difference(text, text), "")
+            self.assertIn("length=32", render(dissected(text)))
+        outer, inner, *_ = self.ERRORS["icmp6"]
+        text = f"{outer} packet-too-big mtu=0x10000578 / [{inner} / udp 1 > 2]"
+        self.assertEqual(self.difference(text, text), "")
+
+    def test_mistakes_are_named(self):
+        ip = "ip 10.0.0.1 > 10.0.0.2"
+        for text, error in {f"{ip} / icmp time-exceeded / [{ip} / udp 1 > 2] ex=00": "only ext=HEX",
+                            f"{ip} / icmp time-exceeded / [{ip} / udp 1 > 2] ext=0": "row of hex",
+                            f"{ip} / icmp time-exceeded / [{ip} / udp 1 > 2] ext=00*x": "only ext=HEX",
+                            f"{ip} / icmp source-quench / [{ip} / udp 1 > 2] ext=00": "RFC 4884",
+                            f"{ip} / icmp6 packet-too-big / [{ip} / udp 1 > 2] ext=00": "RFC 4884"}.items():
+            with self.assertRaises(LanguageError) as raised:
+                parse_packet(text)
+            self.assertIn(error, str(raised.exception))
 
 
 class Fragments(unittest.TestCase):

@@ -87,6 +87,8 @@ nlohmann::ordered_json statistics(replay::Driver& driver) {
     j["inbound"][kCarriages[c]] = sum([c](C k) -> const Counter& { return k.inbound[c].packets; });
   }
   j["hairpinned"] = sum([](C k) -> const Counter& { return k.hairpinned; });
+  j["passed-through"] = sum([](C k) -> const Counter& { return k.passed_through; });
+  j["udp-checksums-computed"] = sum([](C k) -> const Counter& { return k.checksums_computed; });
   j["handed-over"] = sum([](C k) -> const Counter& { return k.handed_over; });
   j["to-kernel"] = driver.punted();
   j["subscribers"] = sum([](C k) -> const Counter& { return k.subscribers_live; });

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "net/checksum.h"
+#include "dataplane/carriage/deltas.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -18,23 +18,6 @@ ExternalKey endpoint(const Tables& tables, BlockPort port, Protocol protocol) {
   const Pool& pool = *tables.pools[port.pool];
   return {pool.address_of(port.block),
           net::Be16(static_cast<uint16_t>(pool.first_port(port.block) + port.offset)), protocol};
-}
-
-/// What the transport checksum and the IPv4 header's change by, outbound (see Mapping).
-void set_deltas(Mapping& m, Carriage carriage) {
-  net::Sum transport;
-  transport.add(m.external_port).subtract(m.internal.port);
-  bool pseudo_header = m.internal.protocol != Protocol::icmp;
-  if (carriage == Carriage::nat64) {
-    transport.subtract(m.internal.ipv6);
-    if (pseudo_header) transport.add(m.external_address);
-  } else {
-    net::Sum address;
-    address.add(m.external_address).subtract(m.internal.ipv4);
-    m.address_delta = address.folded();
-    if (pseudo_header) transport.add(address);
-  }
-  m.transport_delta = transport.folded();
 }
 
 }  // namespace
@@ -136,7 +119,7 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
   blocks_.use(tables, port, port_space(key.protocol));
 
   Mapping& m = mappings_[mapping];
-  set_deltas(m, policy.carriage);
+  carriage::set_deltas(m, policy.carriage);
   set_end(mapping, ShortTime(now + (key.protocol == Protocol::tcp   ? policy.tcp_trans_open
                                     : key.protocol == Protocol::udp ? policy.udp
                                                                     : policy.icmp)));
@@ -281,7 +264,7 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
   }
   Mapping& m = mappings_[mapping];
   m.is_static = true;
-  set_deltas(m, policy.carriage);
+  carriage::set_deltas(m, policy.carriage);
   s.static_mappings++;
   const Pool* pool = tables.pool_of(entry.external.address);
   if (pool != nullptr) blocks_.allocator(pool->slot())->pin(pool->index_of(entry.external.address));

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 
+#include "dataplane/counters.h"
+#include "dataplane/identifications.h"
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
 #include "dataplane/tcp_state.h"
@@ -22,9 +24,10 @@ namespace culvert::dataplane::carriage {
 /// What one hop does to the IPv4 header checksum: the word with the TTL in its high byte gets 0x0100 less.
 inline constexpr uint16_t kTtlDelta = net::Be16(0xfeff).raw();
 
-inline void take_hop(net::Ipv4Header& ip, uint16_t address_delta) {
+/// `delta`: by how much the sum of the header changes otherwise; not folded.
+inline void take_hop(net::Ipv4Header& ip, uint32_t delta) {
   ip.ttl--;
-  ip.checksum = net::apply_delta(ip.checksum, net::Sum(uint64_t{kTtlDelta} + address_delta).folded());
+  ip.checksum = net::apply_delta(ip.checksum, net::Sum(uint64_t{kTtlDelta} + delta).folded());
 }
 
 /// Changes one port (or ICMP identifier) and the transport checksum. A UDP checksum of zero stays zero: over
@@ -48,10 +51,21 @@ inline void rewrite_transport(Packet& p, Protocol protocol, net::Be16 port, uint
   }
 }
 
+/// Gives an IPv4 packet that leaves with another source address an identification of ours, unless it is
+/// atomic (RFC 6864 §4). Returns by how much the sum of its header changes.
+inline uint16_t renumber(Packet& p, net::Ipv4Address source, Identifications& identifications) {
+  net::Ipv4Header& ip = *p.ip4;
+  if (ip.dont_fragment() && p.cut == 0) return 0;
+  const net::Be16 old = ip.id;
+  ip.id = identifications.next(source, ip.destination, ip.protocol);
+  return net::Sum().add(ip.id).subtract(old).folded();
+}
+
 /// NAT44, and the inner packet of a softwire.
-inline void ipv4_out(Packet& p, const Mapping& m) {
+inline void ipv4_out(Packet& p, const Mapping& m, Identifications& identifications) {
   p.ip4->source = m.external_address;
-  take_hop(*p.ip4, m.address_delta);
+  const uint32_t delta = uint32_t{m.address_delta} + renumber(p, m.external_address, identifications);
+  take_hop(*p.ip4, delta);
   rewrite_transport<Direction::outbound>(p, m.internal.protocol, m.external_port, m.transport_delta);
 }
 inline void ipv4_in(Packet& p, const Mapping& m) {
@@ -100,9 +114,9 @@ inline bool encapsulate(Packet& p, const net::Ipv6Address& from, const net::Ipv6
 inline constexpr unsigned kFragmentGrowth = 28;
 
 /// An IPv4 header in front of a transport header, replacing whatever IPv6 headers stand there (RFC 7915
-/// §5.1). `id` is used when the packet may be fragmented on its way, which is up to 1260 bytes; what came in
-/// fragments has its own (RFC 7915 §5.1.1).
-inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
+/// §5.1). Packets of up to 1260 bytes may be fragmented on their way, and what came in fragments (RFC 7915
+/// §5.1.1).
+inline void nat64_out(Packet& p, const Mapping& m, Identifications& identifications) {
   const net::Ipv6Header& v6 = *p.ip6;
   const uint8_t tos = v6.traffic_class();
   const auto ttl = static_cast<uint8_t>(v6.hop_limit - 1);
@@ -123,12 +137,13 @@ inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
   bool may_fragment = total <= 1260;
   if (p.cut != 0) [[unlikely]] {
     may_fragment = true;
-    id = static_cast<uint16_t>(p.fragment_id);
     p.cut = static_cast<uint16_t>(p.cut - kFragmentGrowth);
   }
-  const net::Be16 length(static_cast<uint16_t>(total)), number(may_fragment ? id : uint16_t{0});
-  const net::Be16 fragment(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
   const auto protocol = static_cast<uint8_t>(m.internal.protocol);
+  const net::Be16 length(static_cast<uint16_t>(total));
+  const net::Be16 number =
+      may_fragment ? identifications.next(m.external_address, p.remote.address, protocol) : net::Be16();
+  const net::Be16 fragment(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
   ip->version_ihl = 0x45;
   ip->tos = tos;
   ip->total_length = length;
@@ -149,8 +164,10 @@ inline void nat64_out(Packet& p, const Mapping& m, uint16_t id) {
 }
 
 /// An IPv6 header instead of the IPv4 header with its options (RFC 7915 §4.1). False when there is no room.
-/// `minimum_mtu`: a packet whose sender lets routers cut it is longer than that only in pieces.
-inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix, unsigned minimum_mtu) {
+/// `minimum_mtu`: a packet whose sender lets routers cut it is longer than that only in pieces. `computed`
+/// counts the UDP checksums that there were none of.
+inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix, unsigned minimum_mtu,
+                     Counter& computed) {
   const net::Ipv4Header& v4 = *p.ip4;
   const bool may_cut = !v4.dont_fragment();
   const uint16_t id = v4.id.value();
@@ -170,7 +187,8 @@ inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix, uns
     compute = m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0;
   }
   rewrite_transport<Direction::inbound>(p, m.internal.protocol, m.internal.port, delta.folded());
-  if (compute) {  // RFC 7915 §4.5: IPv6 wants a checksum
+  if (compute) [[unlikely]] {  // RFC 7915 §4.5: IPv6 wants a checksum
+    computed.add();
     net::Sum sum;
     sum.add(source).add(m.internal.ipv6).add(p.udp()->length).add(net::Be16(net::kIpUdp));
     sum.add_bytes(p.l4, p.udp()->length.value());

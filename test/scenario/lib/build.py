@@ -2,7 +2,7 @@
 
 import struct
 
-from .language import ANY, ICMP_ECHO, Layer, LanguageError, Symbol
+from .language import ANY, ICMP_ECHO, ICMP_EXTENSIBLE, ICMP_LENGTH_UNIT, LEAST_QUOTATION, Layer, LanguageError, Symbol
 from .wire import NO_NEXT_HEADER, PROTOCOLS, checksum, pseudo_header
 
 DEFAULT_SOURCE_MAC = "02:00:00:00:ff:01"
@@ -146,7 +146,7 @@ def _build_tcp(layer, payload, network, _following):
 
 
 def _build_icmp(layer, payload, network, _following):
-    kind, rest = layer.get("type"), 0
+    kind, rest, length = layer.get("type"), 0, layer.get("length", 0)
     if kind in ICMP_ECHO[layer.kind] or "id" in layer.fields:
         rest = layer.get("id", 0) << 16 | layer.get("seq", 0)
     elif "mtu" in layer.fields:
@@ -157,7 +157,14 @@ def _build_icmp(layer, payload, network, _following):
         inner = list(layer.inner)
         cut = inner.pop().get("n") if inner[-1].kind == "cut" else 0
         embedded = build(inner)
-        payload = (embedded[:-cut] if cut else embedded) + payload
+        embedded = embedded[:-cut] if cut else embedded
+        if "ext" in layer.fields:  # RFC 4884 section 4: zeros up to a bound, then the extensions
+            unit = ICMP_LENGTH_UNIT[layer.kind]
+            length = layer.get("length", max(-(-len(embedded) // unit), LEAST_QUOTATION // unit))
+            embedded += bytes(max(0, length * unit - len(embedded))) + layer.get("ext")
+        payload = embedded + payload
+    if kind in ICMP_EXTENSIBLE[layer.kind]:
+        rest |= length << (16 if layer.kind == "icmp" else 24)
     message = struct.pack(">BBHI", kind, layer.get("code", 0), 0, rest) + payload
     if layer.kind == "icmp6":
         return _transport_checksum(layer, message, 2, network, 58)

@@ -4,7 +4,7 @@ again."""
 import ipaddress
 import struct
 
-from .language import ICMP_ECHO, ICMP_ERRORS, Layer
+from .language import ICMP_ECHO, ICMP_ERRORS, ICMP_EXTENSIBLE, ICMP_LENGTH_UNIT, Layer
 from .wire import KINDS, KINDS6, NO_NEXT_HEADER, checksum, pseudo_header
 
 
@@ -202,12 +202,31 @@ def _dissect_icmp(kind, data, layers, network, whole):
         layer.fields.update(id=rest >> 16, seq=rest & 0xffff)
         _payload(data[8:], layers)
     elif icmp_type in ICMP_ERRORS[kind]:
+        quoted = data[8:]
+        if icmp_type in ICMP_EXTENSIBLE[kind]:
+            layer.fields["length"] = rest >> (16 if kind == "icmp" else 24) & 0xff
+            quoted = _without_extensions(layer, quoted)
+            rest &= 0xff00ffff if kind == "icmp" else 0xffffff
         layer.fields["mtu"] = rest if kind == "icmp6" else rest & 0xffff
         layer.fields["pointer"] = rest >> 24 if kind == "icmp" else rest
         layer.inner = []
-        (_dissect_ip if kind == "icmp" else _dissect_ip6)(data[8:], layer.inner, True)
+        (_dissect_ip if kind == "icmp" else _dissect_ip6)(quoted, layer.inner, True)
+        if layer.get("length") and layer.inner[-1].kind == "pad":
+            if any(quoted[-layer.inner.pop().get("n"):]):
+                layer.errors.append("not only zeros between the packet within and the end that the length field names")
     else:
         _payload(data[8:], layers)
+
+
+def _without_extensions(layer, data):
+    """What an ICMP error quotes: all, or as much as its length field says; then the rest is its `ext` (RFC 4884)."""
+    length = layer.get("length") * ICMP_LENGTH_UNIT[layer.kind]
+    if length > len(data):
+        layer.errors.append(f"length field {layer.get('length')}: {length} bytes promised, {len(data)} there")
+    elif length and length < len(data):
+        layer.fields["ext"] = data[length:]
+        return data[:length]
+    return data
 
 
 def _payload(data, layers):

@@ -106,6 +106,9 @@ ICMP_TYPES = {
 }
 ICMP_ECHO = {"icmp": (0, 8), "icmp6": (128, 129)}
 ICMP_ERRORS = {"icmp": (3, 4, 5, 11, 12), "icmp6": (1, 2, 3, 4)}
+ICMP_EXTENSIBLE = {"icmp": (3, 11, 12), "icmp6": (1, 3)}  # RFC 4884 section 4: errors with a length field
+ICMP_LENGTH_UNIT = {"icmp": 4, "icmp6": 8}  # bytes that its length field counts in
+LEAST_QUOTATION = 128  # bytes before extensions, RFC 4884 sections 4.1 to 4.5
 
 # Fields by layer: name -> how its value is read. Words without a value are flags.
 _INT, _HEX, _FLAG, _SIZES, _ORDER = "int", "hex", "flag", "sizes", "order"
@@ -124,8 +127,8 @@ FIELDS = {
     "udp": {"len": _INT, "checksum": _INT, "bad-checksum": _FLAG, "any-checksum": _FLAG},
     "tcp": {"seq": _INT, "ack": _INT, "win": _INT, "opts": _HEX, "mss": _INT, "offset": _INT,
             "bad-checksum": _FLAG, "any-checksum": _FLAG},
-    "icmp": {"code": _INT, "id": _INT, "seq": _INT, "mtu": _INT, "pointer": _INT, "bad-checksum": _FLAG,
-             "any-checksum": _FLAG},
+    "icmp": {"code": _INT, "id": _INT, "seq": _INT, "mtu": _INT, "pointer": _INT, "length": _INT,
+             "bad-checksum": _FLAG, "any-checksum": _FLAG},
 }
 FIELDS["icmp6"] = FIELDS["icmp"]
 
@@ -229,7 +232,16 @@ def _parse_layer(text):
             raise LanguageError(f"{text}: text after a closing quote")
         return Layer("payload", {"bytes": text[1:-1].encode()})
     if text.startswith("["):
-        return Layer("embedded", inner=parse_packet(text[1:-1]))
+        inner, _, behind = text[1:].rpartition("]")
+        layer = Layer("embedded", inner=parse_packet(inner))
+        if behind:
+            m = re.fullmatch(r" +ext=([^\s*]+|\*)(?:\*(\d+))?", behind)
+            if not m:
+                raise LanguageError(f"'{behind.strip()}' behind an [embedded packet]: only ext=HEX or ext=HEX*N can stand "
+                                    "there")
+            value = parse_value(m[1], _HEX)
+            layer.fields["ext"] = value * int(m[2]) if m[2] else value
+        return layer
     if text == "...":
         return Layer("payload", {"bytes": ANY})
     if text.startswith("hex:"):
@@ -279,14 +291,18 @@ def _parse_layer(text):
 
 
 def parse_packet(text):
-    """The layers of one line. An [embedded packet] becomes the `inner` of the ICMP layer before it."""
+    """The layers of one line. An [embedded packet] becomes the `inner` of the ICMP layer before it, and the extensions
+    behind it become its `ext`."""
     layers = []
     for part in split_outside(text, " / "):
         layer = _parse_layer(part)
         if layer.kind == "embedded":
             if not layers or layers[-1].kind not in ("icmp", "icmp6"):
                 raise LanguageError("an [embedded packet] stands behind icmp or icmp6 only")
+            if layer.fields and layers[-1].get("type") not in ICMP_EXTENSIBLE[layers[-1].kind]:
+                raise LanguageError(f"'{layers[-1].kind}' of this type has no length and no ext= (RFC 4884)")
             layers[-1].inner = layer.inner
+            layers[-1].fields.update(layer.fields)
         else:
             layers.append(layer)
     return layers

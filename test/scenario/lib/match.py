@@ -6,7 +6,7 @@
 import ipaddress
 
 from .dissect import errors_of
-from .language import ANY, ICMP_ECHO, Embedded, Sizes, Symbol
+from .language import ANY, ICMP_ECHO, ICMP_EXTENSIBLE, ICMP_LENGTH_UNIT, LEAST_QUOTATION, Embedded, Sizes, Symbol
 
 
 class Mismatch(Exception):
@@ -79,6 +79,12 @@ class _State:
             defaults["code"] = 0
             if e.get("type") in ICMP_ECHO[e.kind]:
                 defaults["seq"] = 0
+            if e.get("type") in ICMP_EXTENSIBLE[e.kind]:
+                defaults["ext"] = None
+                if "ext" not in e.fields:
+                    defaults["length"] = 0
+                elif "length" not in e.fields:
+                    self.quotation(g)
         elif e.kind == "frag":
             defaults.update(off=0, more=False, frags=None)
         elif e.kind == "vlan":
@@ -104,6 +110,13 @@ class _State:
                 self.differs(f"{e.kind}: embedded packet {'missing' if g.inner is None else 'not expected'}")
             else:
                 self.layers(e.inner, g.inner, embedded=True)
+
+    def quotation(self, g):
+        """The usual length field before extensions."""
+        length = g.get("length", 0) * ICMP_LENGTH_UNIT[g.kind]
+        if length and length < LEAST_QUOTATION:
+            self.differs(f"{g.kind} length is {g.get('length')}, which is {length} bytes; before extensions there are "
+                         f"{LEAST_QUOTATION} (RFC 4884)")
 
     def fields(self, e, g, names):
         for name in names:

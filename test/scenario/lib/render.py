@@ -12,7 +12,7 @@ _QUIET = {
     "frag": {"nh": None, "more": False},
     "udp": {"len": None, "checksum": None},
     "tcp": {"seq": 0, "ack": 0, "win": None, "opts": b"", "mss": None, "offset": None},
-    "icmp": {"code": 0, "mtu": 0, "pointer": 0}, "icmp6": {"code": 0, "mtu": 0, "pointer": 0},
+    "icmp": {"code": 0, "mtu": 0, "pointer": 0, "length": 0}, "icmp6": {"code": 0, "mtu": 0, "pointer": 0, "length": 0},
 }
 
 
@@ -23,8 +23,14 @@ def render(layers, like=None):
         twin = like[i] if like and i < len(like) and like[i].kind == layer.kind else None
         parts.append(_render_layer(layer, twin))
         if layer.inner is not None:
-            parts.append(f"[{render(layer.inner, twin.inner if twin else None)}]")
+            parts.append(f"[{render(layer.inner, twin.inner if twin else None)}]{_extensions(layer.get('ext'))}")
     return " / ".join(parts)
+
+
+def _extensions(data):
+    if not data:
+        return ""
+    return f" ext={data[:1].hex()}*{len(data)}" if len(data) > 7 and len(set(data)) == 1 else f" ext={data.hex()}"
 
 
 def _render_layer(layer, twin):
@@ -42,7 +48,7 @@ def _render_layer(layer, twin):
         return f"{layer.kind}={f['n']}"
     if layer.kind == "garbage":
         return f"?{f['bytes'].hex()}"
-    words, done = [layer.kind], {"src", "dst", "sport", "dport", "flags", "type", "vid"}
+    words, done = [layer.kind], {"src", "dst", "sport", "dport", "flags", "type", "vid", "ext"}
     if "src" in f:
         words += [str(f["src"]), ">", str(f["dst"])]
     if "sport" in f:

@@ -7,9 +7,10 @@ import warnings
 logging.getLogger("scapy").setLevel(logging.ERROR)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from scapy.layers.inet import ICMP, IP, TCP, UDP
-    from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+    from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror
+    from scapy.layers.inet6 import IPerror6, IPv6, IPv6ExtHdrFragment
     from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
 
 
 def disagreement(data, link):
@@ -36,7 +37,9 @@ def disagreement(data, link):
             del layer.chksum
         elif layer.name.startswith("ICMPv6") and "cksum" in layer.fields:
             del layer.cksum
-        elif type(layer).__name__.endswith("error"):
+        elif type(layer) in (IPerror, IPerror6):
+            # As bytes: scapy would move what stands behind the packet within (RFC 4884) to the end of all.
+            layer.underlayer.payload = Raw(layer.original)
             break
         layer = layer.payload if layer.payload else None
     again = bytes(packet)

@@ -146,8 +146,8 @@ TEST_CASE("RFC 5382 REQ-4, RFC 792: the answer is port unreachable with the SYN'
     const HeldSyn& due = *held.due(kNow + kWait);
     rte_mbuf* m = rte_pktmbuf_alloc(pool.get());
     Packet out(m);
-    write_icmp4_error(out, {net::Ipv4Address(0xc0000201), due.remote().address, net::kIcmpUnreachable, 3}, 9,
-                      due.bytes.data(), due.size());
+    write_icmp4_error(out, {net::Ipv4Address(0xc0000201), due.remote().address, net::kIcmpUnreachable, 3},
+                      net::Be16(9), due.bytes.data(), due.size());
     const unsigned length = out.length;
     REQUIRE(length == 56 + options);
     const auto* ip = reinterpret_cast<const net::Ipv4Header*>(out.data);

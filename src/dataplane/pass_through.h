@@ -1,0 +1,36 @@
+/// Destinations to which subscribers of an instance go untranslated (RFC 6888 REQ-6; RFC 8512
+/// nat-pass-through): an operator's own resolvers and portals, which want to see who asks.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "config/config.h"
+#include "net/address.h"
+
+namespace culvert::dataplane {
+
+/// An instance's list. Immutable, part of the Tables.
+class PassThrough {
+ public:
+  PassThrough() = default;
+  explicit PassThrough(std::vector<config::PassThrough> entries) : entries_(std::move(entries)) {}
+
+  bool empty() const { return entries_.empty(); }
+  /// Whether ports have to be known, and so whole datagrams.
+  bool needs_ports() const {
+    return std::any_of(entries_.begin(), entries_.end(), [](const auto& e) { return e.port.has_value(); });
+  }
+  /// `port`: the remote one of TCP and UDP; of anything else there is none.
+  bool matches(net::Ipv4Address remote, std::optional<uint16_t> port) const {
+    return std::any_of(entries_.begin(), entries_.end(), [&](const config::PassThrough& e) {
+      return e.prefix.contains(remote) && (!e.port || e.port == port);
+    });
+  }
+
+ private:
+  std::vector<config::PassThrough> entries_;
+};
+
+}  // namespace culvert::dataplane
