@@ -7,7 +7,8 @@ constexpr size_t kIpv6 = 40;
 
 /// A piece, taken apart.
 struct Parts {
-  Bytes key, headers, payload;
+  std::string key;
+  Bytes headers, payload;
   size_t offset = 0;
   bool more = false;
   uint8_t protocol = 0;
@@ -17,12 +18,16 @@ Bytes slice(const Bytes& b, size_t from, size_t to) {
   return {b.begin() + static_cast<long>(from), b.begin() + static_cast<long>(to)};
 }
 
+std::string text(const Bytes& b, size_t from, size_t to) {
+  return {b.begin() + static_cast<long>(from), b.begin() + static_cast<long>(to)};
+}
+
 /// False: it is whole.
 bool take_apart(const Bytes& p, Parts& out) {
   if (p[0] >> 4 == 6 && p[6] == 44) {
     if (p.size() < kIpv6 + 8) return true;  // no room for what it says it has: no payload, refused below
-    out.key = slice(p, 8, kIpv6);
-    for (size_t i = kIpv6 + 4; i < kIpv6 + 8; i++) out.key.push_back(p[i]);
+    out.key = text(p, 8, kIpv6);
+    for (size_t i = kIpv6 + 4; i < kIpv6 + 8; i++) out.key.push_back(static_cast<char>(p[i]));
     out.headers = slice(p, 0, kIpv6);
     out.headers[6] = out.protocol = p[kIpv6];
     const uint16_t place = get16(p, kIpv6 + 2);
@@ -39,9 +44,9 @@ bool take_apart(const Bytes& p, Parts& out) {
   const uint16_t place = get16(p, ip + 6);
   if ((place & 0x3fff) == 0) return false;
   const size_t header = size_t{4} * (p[ip] & 15);
-  out.key = slice(p, 0, 1);
-  if (ip != 0) out.key = slice(p, 8, kIpv6);
-  for (size_t i : {4u, 5u, 9u, 12u, 13u, 14u, 15u, 16u, 17u, 18u, 19u}) out.key.push_back(p[ip + i]);
+  out.key = text(p, 0, 1);
+  if (ip != 0) out.key = text(p, 8, kIpv6);
+  for (size_t i : {4u, 5u, 9u, 12u, 13u, 14u, 15u, 16u, 17u, 18u, 19u}) out.key.push_back(static_cast<char>(p[ip + i]));
   out.headers = slice(p, 0, ip + header);
   put16(out.headers, ip + 6, place & 0xc000u);
   out.protocol = p[ip + 9];

@@ -30,7 +30,7 @@ class Joiner {
     std::map<size_t, Piece> pieces;  ///< by offset
     uint8_t protocol = 0;            ///< of the payload; IPv6: all pieces should say the same
   };
-  std::map<Bytes, Datagram> open_;  ///< by addresses, identification and what else tells them apart
+  std::map<std::string, Datagram> open_;  ///< by addresses, identification and what else tells them apart
 };
 
 }  // namespace culvert::fuzz
