@@ -63,6 +63,9 @@ std::optional<Verdict> contradiction(Use a, Use b) {
   if (a == Use::pool && b == Use::pass_through)
     return Verdict{"what goes to a pool goes to another subscriber, and is always translated",
                    "name only addresses outside the pools, or a port alone"};
+  if (a == Use::subscriber_nat44 && b == Use::pass_through)
+    return Verdict{"subscribers are inside, and what passes untranslated goes outside",
+                   "name only addresses outside subscriber-match, or a port alone"};
   if (a == b && is_subscriber(a))
     return Verdict{"a packet has to belong to one subscriber of one instance",
                    "remove one, or split the prefixes"};

@@ -119,7 +119,8 @@ void Pipeline::answer_syn(const HeldSyn& syn) {
   const InterfaceView& interface = t_.interfaces[syn.interface];
   const uint64_t source = net::hash(net::HashKey{}, syn.remote().address.value(), 0);
   rte_mbuf* fresh = nullptr;
-  if (w_.icmp_budget_.take(interface.faces_inside(), source, t_.icmp_error_rate, now_))
+  const auto purse = interface.faces_inside() ? IcmpBudget::Purse::inside : IcmpBudget::Purse::outside;
+  if (w_.icmp_budget_.take(purse, source, t_.icmp_error_rate, now_))
     fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
   Packet out(fresh);

@@ -54,12 +54,15 @@ std::optional<Told> told_of(DropReason why) {
   }
 }
 
-/// RFC 1812 §4.3.2.7: nobody is told of any but the first fragment.
-bool is_later_fragment(const Packet& p) { return p.ip4 != nullptr && p.ip4->offset() != 0; }
+/// RFC 1122 §3.2.2, RFC 1812 §4.3.2.7: of what nobody is told. Such packets were not looked at closely yet.
+bool is_untold(const Packet& p) {
+  const bool later = p.ip4 != nullptr && (p.ip4->offset() != 0 || net::is_martian(p.ip4->destination));
+  return later || is_icmp_error(p);
+}
 
 }  // namespace
 
-void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu) {
+void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu, bool refused) {
   const bool nat64 = p.ip4 == nullptr;
   if (!nat64 && !may_answer(p.ip4->source)) return;
   if (nat64 && p.ip6->source.bytes[0] == 0xff) return;
@@ -68,7 +71,9 @@ void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_
       nat64 || p.ip6 != nullptr || (!p.hairpin && t_.interfaces[p.interface].faces_inside());
   const uint64_t source = net::hash(net::HashKey{}, nat64 ? p.ip6->source.high() : p.ip4->source.value(),
                                     p.ip6 != nullptr ? p.ip6->source.low() : 0);
-  if (!w_.icmp_budget_.take(from_inside, source, t_.icmp_error_rate, now_))
+  using Purse = IcmpBudget::Purse;
+  const Purse purse = refused ? Purse::refused : from_inside ? Purse::inside : Purse::outside;
+  if (!w_.icmp_budget_.take(purse, source, t_.icmp_error_rate, now_))
     return w_.counters_.icmp_errors_limited.add();
   if (nat64) return answer_error_ipv6(p, type, code, mtu);
 
@@ -122,20 +127,23 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
 
 void Pipeline::refuse_from_inside(Packet& p, DropReason why, Context context, unsigned pointer) {
   const auto told = told_of(why);
-  if (told && !is_later_fragment(p)) {
+  if (told && !is_untold(p)) {
     const bool native = context == kNativeContext;
     p.internal.set(native ? net::Ipv6Words{} : net::Ipv6Words(p.ip6->source),
                    InternalKey::tail(p.ip4 == nullptr ? net::Ipv4Address{} : p.ip4->source, {}, {}, context));
-    if (rule_for(p)) answer_error(p, told->type, told->code, pointer);
+    if (rule_for(p)) answer_error(p, told->type, told->code, pointer, true);
   }
   drop(p, why);
 }
 
 void Pipeline::refuse_from_outside(Packet& p, DropReason why) {
   const auto told = told_of(why);
-  if (told && !is_later_fragment(p) && !net::is_martian(p.ip4->source) &&
-      t_.pool_of(p.ip4->destination) != nullptr)
-    answer_error(p, told->type, told->code);
+  if (told && !is_untold(p) && t_.pool_of(p.ip4->destination) != nullptr) {
+    // A source of ours is forged, unless this is hairpinned.
+    const net::Ipv4Address source = p.ip4->source;
+    const bool ours = t_.pool_of(source) != nullptr || t_.is_own(source) || t_.rule_for(source) != nullptr;
+    if (!net::is_martian(source) && (!ours || p.hairpin)) answer_error(p, told->type, told->code, 0, true);
+  }
   drop(p, why);
 }
 

@@ -1,6 +1,7 @@
 /// How many ICMP errors a worker may still make (RFC 1812 §4.3.2.8, RFC 4443 §2.4(f)). Each side of the box
-/// has a bucket of its own, and no source gets more than its share of one, so that neither a stranger outside
-/// nor a noisy subscriber can silence the Packet Too Big that somebody else needs.
+/// has a bucket of its own, so have answers to what nobody asked for, and no source gets more than its share
+/// of one, so that neither a stranger outside nor a noisy subscriber can silence the Packet Too Big that
+/// somebody else needs.
 #pragma once
 
 #include <algorithm>
@@ -12,10 +13,17 @@ namespace culvert::dataplane {
 
 class IcmpBudget {
  public:
+  enum class Purse : uint8_t {
+    outside,  ///< about packets of mappings
+    inside,
+    refused,  ///< about packets of either side that are refused before anybody asks for a mapping
+  };
+
   /// Whether an error to a source (its hash) may go out now; takes it from the budget if so. `rate`: errors a
-  /// second for a side; a bucket holds a second's worth.
-  bool take(bool inside, uint64_t source_hash, uint32_t rate, Millis now) {
-    Bucket& all = sides_[inside ? 1 : 0];
+  /// second for a side, a quarter of it for what is refused; a bucket holds a second's worth.
+  bool take(Purse purse, uint64_t source_hash, uint32_t rate, Millis now) {
+    if (purse == Purse::refused) rate = (rate + 3) / 4;
+    Bucket& all = purses_[static_cast<size_t>(purse)];
     Bucket& one = sources_[source_hash % sources_.size()];
     const uint32_t share = std::max(rate / 4, std::min(rate, 10u));
     if (!one.fill(share, now) || !all.fill(rate, now)) return false;
@@ -37,7 +45,7 @@ class IcmpBudget {
       return tokens >= 1000;
     }
   };
-  std::array<Bucket, 2> sides_;
+  std::array<Bucket, 3> purses_;
   std::array<Bucket, 256> sources_;
 };
 

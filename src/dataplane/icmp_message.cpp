@@ -30,6 +30,28 @@ void write_icmp4_error(Packet& out, const Icmp4Error& error, net::Be16 id, const
   seal_icmp4(icmp, unsigned{sizeof *icmp} + size);
 }
 
+bool is_icmp_error(const Packet& p) {
+  const uint8_t* end = p.data + p.length;
+  if (p.ip4 != nullptr) {
+    const uint8_t* icmp = reinterpret_cast<const uint8_t*>(p.ip4) + p.ip4->header_length();
+    if (p.ip4->protocol != net::kIpIcmp || p.ip4->offset() != 0 || icmp >= end) return false;
+    return *icmp == net::kIcmpUnreachable || *icmp == net::kIcmpSourceQuench || *icmp == net::kIcmpRedirect ||
+           *icmp == net::kIcmpTimeExceeded || *icmp == net::kIcmpParameterProblem;
+  }
+  const auto* at = reinterpret_cast<const uint8_t*>(p.ip6 + 1);
+  uint8_t next = p.ip6->next_header;
+  while (end - at >= 8 && next != net::kIpIcmpv6) {
+    if (next != net::kIpHopByHop && next != net::kIpDestOptions && next != net::kIpRouting &&
+        next != net::kIpFragment)
+      return false;
+    const unsigned length = next == net::kIpFragment ? 8 : 8u + 8u * at[1];
+    next = at[0];
+    if (end - at < static_cast<std::ptrdiff_t>(length)) return false;
+    at += length;
+  }
+  return next == net::kIpIcmpv6 && at < end && *at < net::kIcmp6Echo;
+}
+
 bool icmp_checksum_holds(const Packet& p) {
   net::Sum sum;
   if (p.ip4 == nullptr)

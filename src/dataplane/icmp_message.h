@@ -28,6 +28,9 @@ struct Icmp4Error {
 
 /// Writes an ICMPv4 error of the box's own, with `size` bytes of `quoted`, into a fresh packet.
 void write_icmp4_error(Packet& out, const Icmp4Error& error, net::Be16 id, const void* quoted, unsigned size);
+/// Whether a packet is an ICMP error, which nobody answers with another (RFC 1122 §3.2.2, RFC 4443 §2.4(e)),
+/// by its outermost IPv4 header or, where there is none, its IPv6 header; what is cut short is none.
+bool is_icmp_error(const Packet& p);
 /// Whether the checksum of the ICMP message at `p.l4` is right, an ICMPv6 one when `p` has no IPv4 header.
 bool icmp_checksum_holds(const Packet& p);
 /// Computes an ICMPv4 message's checksum.
@@ -37,8 +40,8 @@ void seal_icmp6(const net::Ipv6Header& ip, net::IcmpHeader* icmp);
 /// Fills an original datagram field of layout.field bytes but for the quoted packet's new headers, which come
 /// first, and puts the extensions behind it.
 void write_quotation(uint8_t* field, unsigned headers, const Quoted& quoted, const QuoteLayout& layout);
-/// Cuts the end of an ICMPv4 error off, extensions and all, so that the packet has at most `length` bytes. The ICMP
-/// checksum is not right then.
+/// Cuts the end of an ICMPv4 error off, extensions and all, so that the packet has at most `length` bytes.
+/// The ICMP checksum is not right then.
 void shorten_error(Packet& p, unsigned length);
 
 }  // namespace culvert::dataplane

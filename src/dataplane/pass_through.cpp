@@ -13,27 +13,37 @@ namespace {
 struct Remote {
   net::Ipv4Address address;
   std::optional<uint16_t> port;
-  bool of_error = false;
 };
 
+bool has_ports(uint8_t protocol) { return protocol == net::kIpTcp || protocol == net::kIpUdp; }
+
+/// The packet that an error is about is one the other way. Its IPv4 header is enough where no port matters.
 template <bool kFromInside>
-Remote remote_of(Packet& p) {
+std::optional<Remote> remote_of_error(const Packet& p) {
+  const auto field = field_of(p);
+  if (!field || field->size < sizeof(net::Ipv4Header)) return std::nullopt;
+  const uint8_t* at = p.icmp()->payload();
+  const auto& about = *reinterpret_cast<const net::Ipv4Header*>(at);
+  const unsigned header = about.header_length();
+  if (about.version_ihl >> 4 != 4 || header < sizeof about) return std::nullopt;
+  // The other end's own packet is told to him; routers on the way speak of whoever's they write to.
+  const bool right = kFromInside ? about.destination == p.ip4->source && about.source == p.ip4->destination
+                                 : about.source == p.ip4->destination;
+  if (!right) return std::nullopt;
+  Remote remote{kFromInside ? about.source : about.destination, {}};
+  if (has_ports(about.protocol) && about.offset() == 0 && field->size >= header + 4)
+    remote.port = reinterpret_cast<const net::Be16*>(at + header)[kFromInside ? 0 : 1].value();
+  return remote;
+}
+
+template <bool kFromInside>
+std::optional<Remote> remote_of(Packet& p) {
+  const bool whole = !p.ip4->is_fragment();
+  if (whole && is_icmp_error(p) && p.l4_length >= sizeof(net::IcmpHeader))
+    return remote_of_error<kFromInside>(p);
   Remote remote{kFromInside ? p.ip4->destination : p.ip4->source, {}};
-  if (p.ip4->is_fragment()) return remote;
-  DropReason why;
-  Ports ports;
-  const Transport kind = parse_transport<kFromInside>(p, p.ip4->protocol, &ports, &why);
-  if (kind == Transport::flow && ports.protocol != Protocol::icmp) remote.port = ports.theirs.value();
-  Quoted about;
-  if (kind != Transport::icmp_error) return remote;
-  remote.of_error = true;
-  if (find_quoted(p, &about)) return remote;
-  // Routers on the way speak for the remote end, and of nobody but whom they write to.
-  const net::Ipv4Address ours = kFromInside ? about.ip4->destination : about.ip4->source;
-  if (ours != (kFromInside ? p.ip4->source : p.ip4->destination)) return remote;
-  remote.address = kFromInside ? about.ip4->source : about.ip4->destination;
-  if (about.protocol != Protocol::icmp)
-    remote.port = (kFromInside ? about.source() : about.destination()).value();
+  if (whole && has_ports(p.ip4->protocol) && p.l4_length >= 4)
+    remote.port = reinterpret_cast<const net::Be16*>(p.l4)[kFromInside ? 1 : 0].value();
   return remote;
 }
 
@@ -44,50 +54,49 @@ bool Pipeline::pass_from_inside(Packet& p) {
   if (rule == nullptr) return false;
   const PassThrough& list = t_.instances[rule->instance].pass_through;
   if (list.empty()) return false;
-  const Remote remote = remote_of<true>(p);
-  const unsigned mtu = t_.interfaces[t_.outside].mtu;
   const net::Ipv4Address to = p.ip4->destination;
-  if (t_.maybe_local(to) && t_.pool_of(to) != nullptr) return false;  // another subscriber's: hairpinned
-  if (!list.matches(remote.address, remote.port) || must_be_whole(p, mtu)) return false;
-  pass_on(p, t_.outside, mtu, remote.of_error);
+  // Another subscriber's: hairpinned.
+  if (net::is_martian(to) || (t_.maybe_local(to) && t_.pool_of(to) != nullptr)) return false;
+  const auto remote = remote_of<true>(p);
+  // Fragments whose ports matter are joined as any, and come again.
+  if (!remote || !list.matches(remote->address, remote->port)) return false;
+  pass_on(p, t_.outside, t_.interfaces[t_.outside].mtu);
   return true;
 }
 
 bool Pipeline::pass_from_outside(Packet& p) {
   const net::Ipv4Address to = p.ip4->destination;
   const SubscriberRule* rule = t_.rule_for(to);
-  if (rule == nullptr || net::is_martian(p.ip4->source)) return false;
+  if (rule == nullptr || net::is_martian(p.ip4->source) || t_.is_own(to)) return false;
   const InstanceView& policy = t_.instances[rule->instance];
   if (policy.pass_through.empty()) return false;
-  const Remote remote = remote_of<false>(p);
-  const bool matches = policy.pass_through.matches(remote.address, remote.port);
-  if (p.ip4->is_fragment() &&
-      (matches ? must_be_whole(p, policy.inbound_mtu) : policy.pass_through.needs_ports())) {
-    const WorkerId owner = t_.steering.worker_of(SubscriberKey::ipv4(to, rule->mask, rule->instance));
-    if (owner != w_.self_) {
-      hand_over(p, owner, Form::from_outside);
-    } else {
-      const uint64_t share = net::hash(w_.binding_.mappings().hash_key(), to.value());
-      gather(p, w_.outside_fragments_, DatagramKey::ipv4(*p.ip4), share, fragment_of(p), policy.fragment_min);
-    }
+  const auto remote = remote_of<false>(p);
+  if (!remote) return false;
+  if (policy.pass_through.matches(remote->address, remote->port)) {
+    pass_on(p, t_.inside, policy.inbound_mtu);
     return true;
   }
-  if (!matches) return false;
-  pass_on(p, t_.inside, policy.inbound_mtu, remote.of_error);
+  if (!p.ip4->is_fragment() || !has_ports(p.ip4->protocol) || !policy.pass_through.may_match(remote->address))
+    return false;
+  const WorkerId owner = t_.steering.worker_of(SubscriberKey::ipv4(to, rule->mask, rule->instance));
+  if (owner != w_.self_) {
+    hand_over(p, owner, Form::from_outside);
+    return true;
+  }
+  // Whoever sends these, all together have one share.
+  const uint64_t share = net::hash(w_.binding_.mappings().hash_key(), rule->instance);
+  gather(p, w_.outside_fragments_, DatagramKey::ipv4(*p.ip4), share, fragment_of(p), policy.fragment_min);
   return true;
 }
 
-bool Pipeline::must_be_whole(const Packet& p, unsigned mtu) const {
-  return p.ip4->is_fragment() && p.ip4->total_length.value() > mtu;
-}
-
-void Pipeline::pass_on(Packet& p, uint8_t interface, unsigned mtu, bool is_error) {
-  const bool silent = is_error || p.ip4->offset() != 0;  // RFC 1812 §4.3.2.7
+void Pipeline::pass_on(Packet& p, uint8_t interface, unsigned mtu) {
+  const bool silent = p.ip4->offset() != 0 || is_icmp_error(p);  // RFC 1812 §4.3.2.7
   if (p.ip4->ttl <= 1) {
     if (!silent) answer_error(p, net::kIcmpTimeExceeded, 0);
     return drop(p, DropReason::ttl_expired);
   }
-  if (p.ip4->total_length.value() > mtu && ((is_error && p.ip4->dont_fragment()) || !may_be_cut(p, mtu)))
+  const bool uncut = silent && p.ip4->dont_fragment();
+  if (p.ip4->total_length.value() > mtu && (uncut || !may_be_cut(p, mtu)))
     return drop(p, DropReason::too_big);
   carriage::take_hop(*p.ip4, 0);
   w_.counters_.passed_through.add();

@@ -18,9 +18,10 @@ class PassThrough {
   explicit PassThrough(std::vector<config::PassThrough> entries) : entries_(std::move(entries)) {}
 
   bool empty() const { return entries_.empty(); }
-  /// Whether ports have to be known, and so whole datagrams.
-  bool needs_ports() const {
-    return std::any_of(entries_.begin(), entries_.end(), [](const auto& e) { return e.port.has_value(); });
+  /// Whether it depends on the port.
+  bool may_match(net::Ipv4Address remote) const {
+    return std::any_of(entries_.begin(), entries_.end(),
+                       [&](const auto& e) { return e.port.has_value() && e.prefix.contains(remote); });
   }
   /// `port`: the remote one of TCP and UDP; of anything else there is none.
   bool matches(net::Ipv4Address remote, std::optional<uint16_t> port) const {

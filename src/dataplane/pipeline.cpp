@@ -211,6 +211,18 @@ void Pipeline::inbound() {
         continue;
       }
     }
+    if (carriage == Carriage::nat64) {
+      // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
+      if (t_.contexts[m.internal.context].well_known && !net::is_global(p.remote.address)) [[unlikely]] {
+        refuse_from_outside(p, DropReason::martian);
+        continue;
+      }
+      if (policy.drops_unchecked_udp && m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
+          [[unlikely]] {
+        refuse_from_outside(p, DropReason::udp_zero_checksum);
+        continue;
+      }
+    }
     auto verdict = binding.track<Direction::inbound>(t_, p.mapping, p.remote, p.tcp_flags, now_);
     if (const auto* why = std::get_if<DropReason>(&verdict)) [[unlikely]] {
       *why == DropReason::filtered ? drop_filtered(p) : drop(p, *why);
@@ -230,13 +242,8 @@ inline void Pipeline::deliver_inside(Packet& p, const Mapping& m, Carriage carri
   bool room = true;
   if (carriage == Carriage::nat64) {
     const ContextView& prefix = t_.contexts[m.internal.context];
-    // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
-    if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]]
-      return refuse_from_outside(p, DropReason::martian);
-    const InstanceView& policy = t_.instances[m.instance];
-    if (policy.drops_unchecked_udp && m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
-      return refuse_from_outside(p, DropReason::udp_zero_checksum);
-    room = carriage::nat64_in(p, m, prefix, policy.minimum_ipv6_mtu, w_.counters_.checksums_computed);
+    room = carriage::nat64_in(p, m, prefix, t_.instances[m.instance].minimum_ipv6_mtu,
+                              w_.counters_.checksums_computed);
   } else {
     carriage::ipv4_in(p, m);
     if (carriage == Carriage::ds_lite) {

@@ -114,9 +114,7 @@ class Pipeline {
   /// Whether a parsed packet is one of those; then it is no longer the caller's.
   bool pass_from_inside(Packet& p);
   bool pass_from_outside(Packet& p);
-  /// Whether a fragment has to be joined before it can be cut.
-  bool must_be_whole(const Packet& p, unsigned mtu) const;
-  void pass_on(Packet& p, uint8_t interface, unsigned mtu, bool is_error);
+  void pass_on(Packet& p, uint8_t interface, unsigned mtu);
 
   // pipeline.cpp: the stages.
   /// Stage 2: finds each packet's candidate and prefetches its record. Packets that have none leave the lane
@@ -188,7 +186,8 @@ class Pipeline {
   /// are translated for IPv6 senders; a softwire's host is told by ICMPv4 inside its softwire. `mtu`: what
   /// its sender may send, in bytes of his packet; of an IPv6 sender's parameter problem, where that is.
   /// Rate-limited (RFC 1812 §4.3.2.8). The packet is only read.
-  void answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu = 0);
+  /// `refused`: nobody asked for the packet (IcmpBudget::Purse).
+  void answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu = 0, bool refused = false);
   /// The same for an IPv6 sender.
   void answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, uint32_t word);
   /// Drops a packet that cannot be translated. Who sent it is told, where that is of use to him (RFC 7915

@@ -46,7 +46,7 @@ void write_piece(rte_mbuf* m, const net::Ipv4Header& whole, const CutPlan& plan,
   const unsigned payload = whole.total_length.value() - header;
   const unsigned offset = index * plan.chunk;
   const unsigned length = std::min(plan.chunk, payload - offset);
-  const bool more = offset + length < payload;
+  const bool more = offset + length < payload || whole.more();
   trim_to(m, header + length);
   uint8_t* data = bytes_of(m);
   const auto* from = reinterpret_cast<const uint8_t*>(&whole);
@@ -57,7 +57,7 @@ void write_piece(rte_mbuf* m, const net::Ipv4Header& whole, const CutPlan& plan,
   ip->total_length = net::Be16(static_cast<uint16_t>(header + length));
   const unsigned flags = (whole.fragment.value() & net::Ipv4Header::kDontFragment) |
                          (more ? unsigned{net::Ipv4Header::kMoreFragments} : 0u);
-  ip->fragment = net::Be16(static_cast<uint16_t>(flags | offset / 8));
+  ip->fragment = net::Be16(static_cast<uint16_t>(flags | (whole.offset() + offset) / 8));
   ip->checksum = net::Be16();
   ip->checksum = net::Sum().add_bytes(ip, header).checksum();
 }

@@ -26,7 +26,8 @@ constexpr unsigned piece_limit(unsigned cut, unsigned mtu) {
   return std::min(std::max(cut, CutPlan::kSmallestLimit), mtu);
 }
 
-/// IPv4 pieces of at most `limit` bytes. A datagram that fits is one piece, its own copy.
+/// IPv4 pieces of at most `limit` bytes. A datagram that fits is one piece, its own copy. What is a fragment
+/// itself can be cut further.
 CutPlan plan_ipv4(const net::Ipv4Header& whole, unsigned limit);
 /// IPv6 pieces of at most `limit` bytes, with a fragment header each; none when the datagram fits. The packet
 /// has no extension headers.
