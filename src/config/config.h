@@ -126,7 +126,7 @@ struct StaticMapping {
 /// Destinations that are not translated (RFC 6888 REQ-6, RFC 8512 nat-pass-through).
 struct PassThrough {
   net::Ipv4Prefix prefix{{}, 0};  ///< 0.0.0.0/0: any
-  std::optional<uint16_t> port;  ///< of TCP and UDP; none: everything
+  std::optional<uint16_t> port;   ///< of TCP and UDP; none: everything
   bool operator==(const PassThrough&) const = default;
 };
 

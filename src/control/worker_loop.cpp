@@ -58,7 +58,8 @@ void count(WorkerLoop& loop, size_t interface, const Tally& taken) {
 void flush(WorkerLoop& loop) {
   const Counters& counters = loop.worker->counters();
   Tallies given;
-  for (uint8_t i = 0; i < loop.exits.size(); ++i) {
+  const auto exits = static_cast<uint8_t>(loop.exits.size());
+  for (uint8_t i = 0; i < exits; ++i) {
     auto& frames = loop.worker->outbox().frames(i);
     if (frames.empty()) continue;
     Port& port = *loop.exits[i].port;

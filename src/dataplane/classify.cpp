@@ -126,24 +126,7 @@ void Pipeline::take_marked(rte_mbuf* m) {
   }
 }
 
-inline void Pipeline::take_ip(Packet& p, net::Be16 ether_type, const InterfaceView& interface, bool ours) {
-  if (!ours && !is(ether_type, net::kEtherArp) && !is_group_packet(p, ether_type)) [[unlikely]]
-    return drop(p, DropReason::not_our_mac);
-  if (is(ether_type, net::kEtherIpv4)) {
-    if (interface.role == config::Role::inside) return from_inside_ipv4(p);
-    if (interface.role == config::Role::both) {
-      if (p.length < sizeof(net::Ipv4Header)) return drop(p, DropReason::truncated);
-      const auto* ip = reinterpret_cast<const net::Ipv4Header*>(p.data);
-      if (t_.subscribers_nat44.find(ip->source) != nullptr) return from_inside_ipv4(p);
-    }
-    return from_outside(p);
-  }
-  if (is(ether_type, net::kEtherIpv6)) return from_inside_ipv6(p);
-  if (is(ether_type, net::kEtherArp)) return punt(p, true);
-  drop(p, DropReason::unknown_ethertype);
-}
-
-inline void Pipeline::from_inside_ipv4(Packet& p) {
+[[gnu::always_inline]] inline void Pipeline::from_inside_ipv4(Packet& p) {
   p.carriage = Carriage::nat44;
   if (Refusal r = parse_ipv4(p, p.data, p.length)) [[unlikely]]
     return refuse_from_inside(p, *r, kNativeContext);
@@ -158,7 +141,7 @@ inline void Pipeline::from_inside_ipv4(Packet& p) {
   to_lane<Carriage::nat44>(p, p.ip4->protocol, source, to);
 }
 
-void Pipeline::from_inside_ipv6(Packet& p) {
+[[gnu::always_inline]] inline void Pipeline::from_inside_ipv6(Packet& p) {
   if (Refusal r = parse_ipv6(p)) [[unlikely]]
     return drop(p, *r);
   const net::Ipv6Address& to = p.ip6->destination;
@@ -231,7 +214,8 @@ inline void Pipeline::open_nat64(Packet& p, Context context) {
 }
 
 template <Carriage kCarriage>
-inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote) {
+[[gnu::always_inline]] inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
+                                                     net::Ipv4Address remote) {
   p.remote.address = remote;
   if (net::is_martian(remote)) [[unlikely]]
     return drop(p, DropReason::martian);
@@ -259,7 +243,7 @@ inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
   join(outbound_[static_cast<size_t>(kCarriage)]);
 }
 
-void Pipeline::from_outside(Packet& p) {
+[[gnu::always_inline]] inline void Pipeline::from_outside_ipv4(Packet& p) {
   if (Refusal r = parse_ipv4(p, p.data, p.length)) [[unlikely]]
     return refuse_from_outside(p, *r);
   if (t_.passes_through && pass_from_outside(p)) [[unlikely]]
@@ -288,5 +272,28 @@ void Pipeline::from_outside(Packet& p) {
   p.remote.port = ports.theirs;
   join(inbound_);
 }
+
+// What nearly all packets take is one function: their Packet stays in registers.
+[[gnu::always_inline]] inline void Pipeline::take_ip(Packet& p, net::Be16 ether_type,
+                                                     const InterfaceView& interface, bool ours) {
+  if (!ours && !is(ether_type, net::kEtherArp) && !is_group_packet(p, ether_type)) [[unlikely]]
+    return drop(p, DropReason::not_our_mac);
+  if (is(ether_type, net::kEtherIpv4)) {
+    if (interface.role == config::Role::inside) return from_inside_ipv4(p);
+    if (interface.role == config::Role::both) {
+      if (p.length < sizeof(net::Ipv4Header)) return drop(p, DropReason::truncated);
+      const auto* ip = reinterpret_cast<const net::Ipv4Header*>(p.data);
+      if (t_.subscribers_nat44.find(ip->source) != nullptr) return from_inside_ipv4(p);
+    }
+    return from_outside_ipv4(p);
+  }
+  if (is(ether_type, net::kEtherIpv6)) return from_inside_ipv6(p);
+  if (is(ether_type, net::kEtherArp)) return punt(p, true);
+  drop(p, DropReason::unknown_ethertype);
+}
+
+void Pipeline::from_inside(Packet& p) { p.data[0] >> 4 == 6 ? from_inside_ipv6(p) : from_inside_ipv4(p); }
+
+void Pipeline::from_outside(Packet& p) { from_outside_ipv4(p); }
 
 }  // namespace culvert::dataplane

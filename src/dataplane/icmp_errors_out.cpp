@@ -90,7 +90,7 @@ void Pipeline::icmp_error_nat64_out(Packet& p, const Mapping& m, const Quoted& q
   outer->protocol = net::kIpIcmp;
   outer->source = m.external_address;
   outer->destination = p.remote.address;
-  outer->id = w_.identifications_.next(outer->source, outer->destination, net::kIpIcmp);
+  outer->id = w_.identifications_.next(outer->source, outer->destination);
   outer->checksum = net::Sum().add_bytes(outer, sizeof *outer).checksum();
   auto* icmp = reinterpret_cast<net::IcmpHeader*>(outer + 1);
   *icmp = net::IcmpHeader{};

@@ -5,8 +5,7 @@ namespace {
 
 constexpr uint8_t kLooseSourceRoute = 131, kStrictSourceRoute = 137;
 
-}  // namespace
-
+/// The checksum and the options of a header that is all there.
 Refusal check_options(const net::Ipv4Header& ip) {
   const auto* options = reinterpret_cast<const uint8_t*>(&ip) + sizeof ip;
   const unsigned size = ip.header_length() - sizeof ip;
@@ -24,6 +23,17 @@ Refusal check_options(const net::Ipv4Header& ip) {
     at += options[at + 1];
   }
   return {};
+}
+
+}  // namespace
+
+Refusal parse_long_header(Packet& p, net::Ipv4Header* ip, unsigned available, unsigned* header) {
+  const unsigned total = ip->total_length.value();
+  *header = ip->header_length();
+  if (ip->version_ihl >> 4 != 4 || *header < sizeof *ip || total < *header) return DropReason::malformed_ipv4;
+  if (total > available) return DropReason::truncated;
+  p.ip4 = ip;
+  return check_options(*ip);
 }
 
 Refusal skip_extensions(const Packet& p, Upper* upper) {

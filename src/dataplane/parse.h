@@ -30,14 +30,15 @@ struct Ports {
   net::Be16 ours, theirs;
 };
 
-/// The checksum and the options of a header longer than 20 bytes, all of it there. RFC 7126 §4.3/4.4: packets
-/// with a source route are dropped. Option lengths that lie are malformed.
-Refusal check_options(const net::Ipv4Header& ip);
+/// What parse_ipv4() does when the first byte is not 0x45: options, or no IPv4. RFC 7126 §4.3/4.4: packets
+/// with a source route are dropped. Option lengths that lie are malformed. Puts the header's length into
+/// `header`.
+Refusal parse_long_header(Packet& p, net::Ipv4Header* ip, unsigned available, unsigned* header);
 
 /// Lays `p.ip4`, `p.l4` and `p.l4_length` over an IPv4 packet of at most `available` bytes at `at`. Checks
 /// version, lengths, header checksum and source routes. Cuts Ethernet padding off when the packet is the
 /// outermost one. It may be a fragment. `p.ip4` is there, too, when a source route is the reason.
-inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
+[[gnu::always_inline]] inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
   if (available < sizeof(net::Ipv4Header)) return DropReason::truncated;
   auto* ip = reinterpret_cast<net::Ipv4Header*>(at);
   const unsigned total = ip->total_length.value();
@@ -46,14 +47,8 @@ inline Refusal parse_ipv4(Packet& p, uint8_t* at, unsigned available) {
     if (total < header) return DropReason::malformed_ipv4;
     if (total > available) return DropReason::truncated;
     if (net::Sum().add_words<sizeof *ip>(at).folded() != 0xffff) return DropReason::bad_ipv4_checksum;
-  } else {
-    header = ip->header_length();
-    if (ip->version_ihl >> 4 != 4 || header < sizeof *ip || total < header) return DropReason::malformed_ipv4;
-    if (total > available) return DropReason::truncated;
-    if (Refusal r = check_options(*ip)) {
-      p.ip4 = ip;
-      return r;
-    }
+  } else if (Refusal r = parse_long_header(p, ip, available, &header)) {
+    return r;
   }
   p.ip4 = ip;
   p.l4 = at + header;

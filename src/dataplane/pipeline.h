@@ -71,14 +71,16 @@ class Pipeline {
   void take_ip(Packet& p, net::Be16 ether_type, const InterfaceView& interface, bool ours);
   void from_inside_ipv4(Packet& p);
   void from_inside_ipv6(Packet& p);
+  void from_outside_ipv4(Packet& p);
   /// Parses the packet inside a softwire; the outer header stays until decapsulate() in the last stage, since
   /// handing over and answering errors need it.
   void open_softwire(Packet& p, Context context);
   /// Whether a packet is a datagram that came in fragments.
   bool was_joined(const Packet& p) const { return p.m->pool == w_.fabric_.datagrams.get(); }
   void open_nat64(Packet& p, Context context);
+  /// The same for packets that come again: from a ring, from reassembly, turned back.
+  void from_inside(Packet& p);
   void from_outside(Packet& p);
-  void from_inside(Packet& p) { p.data[0] >> 4 == 6 ? from_inside_ipv6(p) : from_inside_ipv4(p); }
   /// The internal key but for its transport part.
   struct Source {
     net::Ipv6Words ipv6;
@@ -198,15 +200,13 @@ class Pipeline {
 
   /// Writes an ICMPv4 error of the box's own into a fresh packet (icmp_message.h).
   void write_error(Packet& out, const Icmp4Error& error, const void* quoted, unsigned size) {
-    const net::Be16 id = w_.identifications_.next(error.source, error.destination, net::kIpIcmp);
+    const net::Be16 id = w_.identifications_.next(error.source, error.destination);
     write_icmp4_error(out, error, id, quoted, size);
   }
 
   // send.cpp: out of the worker.
   /// Sends an IP packet out of an interface, or drops it.
-  void send(uint8_t interface, Packet& p, bool ipv6) {
-    transmit(exit_of(interface, ipv6), p, sent_[interface]);
-  }
+  void send(uint8_t interface, Packet& p, bool ipv6);
   /// The same for who knows the exit and counts what is sent himself.
   void transmit(const Exit& exit, Packet& p, Sums& sent);
   /// The same for a packet that has Packet::cut: copies of its pieces leave.
@@ -254,7 +254,7 @@ class Pipeline {
   std::array<rte_mbuf*, kBurst> dropped_;  ///< to be freed together
 };
 
-inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
+[[gnu::always_inline]] inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
   if (p.cut != 0) [[unlikely]]
     return transmit_pieces(exit, p, sent);
   const unsigned size = exit.size;
@@ -273,7 +273,7 @@ inline void Pipeline::transmit(const Exit& exit, Packet& p, Sums& sent) {
   w_.outbox_.push(exit.interface, m);
 }
 
-inline void Pipeline::deliver_outside(Packet& p, const Exit& exit, Sums& sent) {
+[[gnu::always_inline]] inline void Pipeline::deliver_outside(Packet& p, const Exit& exit, Sums& sent) {
   const net::Ipv4Address to = p.remote.address;
   if (t_.maybe_local(to) && t_.pool_of(to) != nullptr) [[unlikely]] {
     w_.counters_.hairpinned.add();

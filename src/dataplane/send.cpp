@@ -59,6 +59,10 @@ bool Pipeline::take_buffers(Packet& p, const CutPlan& plan, rte_mbuf** pieces) {
   return true;
 }
 
+void Pipeline::send(uint8_t interface, Packet& p, bool ipv6) {
+  transmit(exit_of(interface, ipv6), p, sent_[interface]);
+}
+
 void Pipeline::transmit_pieces(const Exit& exit, Packet& p, Sums& sent) {
   const auto* ip4 = reinterpret_cast<const net::Ipv4Header*>(p.data);
   const auto* ip6 = reinterpret_cast<const net::Ipv6Header*>(p.data);

@@ -50,7 +50,7 @@ Worker::Worker(const BindingSetup& setup, Fabric& fabric)
       inside_fragments_(setup.fragments, setup.hash_key, counters_),
       outside_fragments_(setup.fragments, setup.hash_key, counters_),
       random_(setup.seed ^ 0x5bd1e995),
-      identifications_(self_, static_cast<unsigned>(fabric.to_worker.size()), setup.hash_key, random_),
+      identifications_(self_, static_cast<unsigned>(fabric.to_worker.size()), random_),
       next_softwire_id_(static_cast<uint32_t>(random_.next())) {}
 
 Worker::~Worker() {

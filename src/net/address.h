@@ -36,6 +36,10 @@ constexpr bool is_martian(Ipv4Address a) {
 /// Whether an address is globally reachable (RFC 6890), the documentation prefixes aside, which labs use.
 constexpr bool is_global(Ipv4Address a) {
   const uint32_t v = a.value();
+  // Most first octets have no such prefix.
+  constexpr uint64_t kSome[] = {1ull << 0 | 1ull << 10, 1ull << (100 - 64) | 1ull << (127 - 64),
+                                1ull << (169 - 128) | 1ull << (172 - 128), ~0ull};
+  if ((kSome[v >> 30] >> (v >> 24 & 63) & 1) == 0) return true;
   return !is_martian(a) && v >> 24 != 10 && v >> 20 != 0xac1 && v >> 16 != 0xc0a8 && v >> 16 != 0xa9fe &&
          v >> 8 != 0xc00000 && v >> 22 != 0x191 && v >> 17 != 0x6309;  // 100.64/10, 198.18/15
 }

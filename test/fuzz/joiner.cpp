@@ -46,7 +46,8 @@ bool take_apart(const Bytes& p, Parts& out) {
   const size_t header = size_t{4} * (p[ip] & 15);
   out.key = text(p, 0, 1);
   if (ip != 0) out.key = text(p, 8, kIpv6);
-  for (size_t i : {4u, 5u, 9u, 12u, 13u, 14u, 15u, 16u, 17u, 18u, 19u}) out.key.push_back(static_cast<char>(p[ip + i]));
+  for (size_t i : {4u, 5u, 9u, 12u, 13u, 14u, 15u, 16u, 17u, 18u, 19u})
+    out.key.push_back(static_cast<char>(p[ip + i]));
   out.headers = slice(p, 0, ip + header);
   put16(out.headers, ip + 6, place & 0xc000u);
   out.protocol = p[ip + 9];

@@ -142,7 +142,7 @@ class Run {
     std::vector<Bytes> packets;
   };
 
-  uint64_t live(const culvert::dataplane::Counter Counters::*counter) const {
+  uint64_t live(const culvert::dataplane::Counter Counters::* counter) const {
     return box_.sum([&](const Counters& c) { return (c.*counter).get(); });
   }
 

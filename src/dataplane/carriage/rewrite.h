@@ -52,13 +52,13 @@ inline void rewrite_transport(Packet& p, Protocol protocol, net::Be16 port, uint
 }
 
 /// Gives an IPv4 packet that leaves with another source address an identification of ours, unless it is
-/// atomic (RFC 6864 §4). Returns by how much the sum of its header changes.
-inline uint16_t renumber(Packet& p, net::Ipv4Address source, Identifications& identifications) {
+/// atomic (RFC 6864 §4). Returns by how much the sum of its header changes, not folded.
+inline uint32_t renumber(Packet& p, net::Ipv4Address source, Identifications& identifications) {
   net::Ipv4Header& ip = *p.ip4;
   if (ip.dont_fragment() && p.cut == 0) return 0;
   const net::Be16 old = ip.id;
-  ip.id = identifications.next(source, ip.destination, ip.protocol);
-  return net::Sum().add(ip.id).subtract(old).folded();
+  ip.id = identifications.next(source, ip.destination);
+  return uint32_t{ip.id.raw()} + static_cast<uint16_t>(~old.raw());
 }
 
 /// NAT44, and the inner packet of a softwire.
@@ -142,7 +142,7 @@ inline void nat64_out(Packet& p, const Mapping& m, Identifications& identificati
   const auto protocol = static_cast<uint8_t>(m.internal.protocol);
   const net::Be16 length(static_cast<uint16_t>(total));
   const net::Be16 number =
-      may_fragment ? identifications.next(m.external_address, p.remote.address, protocol) : net::Be16();
+      may_fragment ? identifications.next(m.external_address, p.remote.address) : net::Be16();
   const net::Be16 fragment(may_fragment ? uint16_t{0} : net::Ipv4Header::kDontFragment);
   ip->version_ihl = 0x45;
   ip->tos = tos;
@@ -163,14 +163,24 @@ inline void nat64_out(Packet& p, const Mapping& m, Identifications& identificati
   p.ip6 = nullptr;
 }
 
+/// Sets Packet::cut for an IPv4 packet on its way to IPv6, if it is to leave in pieces: of at most
+/// `minimum_mtu` bytes, or, where its sender forbids cutting, of those that it came in.
+inline void leave_in_pieces(Packet& p, unsigned minimum_mtu) {
+  const bool may_cut = !p.ip4->dont_fragment();
+  if (p.cut == 0 && !may_cut) return;
+  p.fragment_id = p.ip4->id.value();
+  const unsigned piece = p.cut == 0 ? kAnySize : std::max(p.cut + kFragmentGrowth, minimum_mtu);
+  p.cut = static_cast<uint16_t>(std::min<unsigned>(piece, may_cut ? minimum_mtu : kAnySize));
+}
+
 /// An IPv6 header instead of the IPv4 header with its options (RFC 7915 §4.1). False when there is no room.
 /// `minimum_mtu`: a packet whose sender lets routers cut it is longer than that only in pieces. `computed`
 /// counts the UDP checksums that there were none of.
 inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix, unsigned minimum_mtu,
                      Counter& computed) {
   const net::Ipv4Header& v4 = *p.ip4;
-  const bool may_cut = !v4.dont_fragment();
-  const uint16_t id = v4.id.value();
+  if (p.cut != 0 || p.l4_length + unsigned{sizeof(net::Ipv6Header)} > minimum_mtu) [[unlikely]]
+    leave_in_pieces(p, minimum_mtu);
   const unsigned old_header = v4.header_length();
   const uint8_t tos = v4.tos, ttl = v4.ttl;
   const net::Ipv4Address remote = v4.source;
@@ -207,11 +217,6 @@ inline bool nat64_in(Packet& p, const Mapping& m, const ContextView& prefix, uns
   ip->destination = m.internal.ipv6;
   p.ip6 = ip;
   p.ip4 = nullptr;
-  if (p.cut != 0 || (p.length > minimum_mtu && may_cut)) [[unlikely]] {
-    p.fragment_id = id;
-    const unsigned piece = p.cut == 0 ? kAnySize : std::max(p.cut + kFragmentGrowth, minimum_mtu);
-    p.cut = static_cast<uint16_t>(std::min<unsigned>(piece, may_cut ? minimum_mtu : kAnySize));
-  }
   return true;
 }
 

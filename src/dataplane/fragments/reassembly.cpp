@@ -219,14 +219,14 @@ void Reassembly::end(DatagramId id) {
   forget(id);
 }
 
-template <Reassembly::Links Reassembly::Datagram::*kLinks>
+template <Reassembly::Links Reassembly::Datagram::* kLinks>
 void Reassembly::append(List& list, DatagramId id) {
   (datagrams_[id].*kLinks) = {list.newest, kNone};
   (list.newest == kNone ? list.oldest : (datagrams_[list.newest].*kLinks).newer) = id;
   list.newest = id;
 }
 
-template <Reassembly::Links Reassembly::Datagram::*kLinks>
+template <Reassembly::Links Reassembly::Datagram::* kLinks>
 void Reassembly::remove(List& list, DatagramId id) {
   const Links links = datagrams_[id].*kLinks;
   (links.older == kNone ? list.oldest : (datagrams_[links.older].*kLinks).newer) = links.newer;

@@ -190,9 +190,9 @@ class Reassembly {
   void leave(DatagramId id);
   void forget(DatagramId id);
   void end(DatagramId id);
-  template <Links Datagram::*kLinks>
+  template <Links Datagram::* kLinks>
   void append(List& list, DatagramId id);
-  template <Links Datagram::*kLinks>
+  template <Links Datagram::* kLinks>
   void remove(List& list, DatagramId id);
 
   const net::HashKey key_;

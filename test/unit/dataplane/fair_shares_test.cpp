@@ -70,8 +70,7 @@ TEST_CASE("the hoarder is who has most, and of those who has had so many for the
   CHECK(rc::check("fair shares are those of a map", [] {
     const auto capacity = *rc::gen::inRange<uint32_t>(1, 16);
     const auto most = *rc::gen::inRange<uint32_t>(1, 40);
-    const auto steps =
-        *rc::gen::container<std::vector<Step>>(*rc::gen::inRange<size_t>(0, 1000), any_step());
+    const auto steps = *rc::gen::container<std::vector<Step>>(*rc::gen::inRange<size_t>(0, 1000), any_step());
     FairShares shares(capacity, most);
     Model model;
     RC_ASSERT(shares.hoarder() == FairShares::kNoOwner);

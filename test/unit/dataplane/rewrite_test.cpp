@@ -158,7 +158,7 @@ Packet rewritten(rte_mbuf* m, const Case& c, net::Be16 word) {
   std::memcpy(p.l4 + header_of(c.protocol), &word, sizeof word);
   field(p, c.protocol) = c.none ? net::Be16() : computed(p, c.protocol);
   net::Random random(1);
-  Identifications ids(0, 1, net::HashKey{}, random);
+  Identifications ids(0, 1, random);
   Counter none;
   rewrite(p, c, ids, none);
   RC_ASSERT(none.get() == (c.none && c.way == Way::nat64_in ? 1u : 0u));
