@@ -18,6 +18,7 @@ void put_ipv4(uint8_t* at, net::Ipv4Address from, net::Ipv4Address to, Protocol 
   net::Ipv4Header ip{};
   ip.version_ihl = 0x45;
   ip.total_length = net::Be16(static_cast<uint16_t>(size));
+  ip.fragment = net::Be16(net::Ipv4Header::kDontFragment);  // as TCP and most UDP of today (RFC 1191)
   ip.ttl = kTtl;
   ip.protocol = static_cast<uint8_t>(protocol);
   ip.source = from;
