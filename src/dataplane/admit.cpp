@@ -98,7 +98,7 @@ void Pipeline::hold_if_syn(const Packet& p) {
     return;
   if (owner_of(p.external) != w_.self_) return;
   const net::Ipv4Address source = p.remote.address;  // one of ours: hairpinned, or forged
-  if (t_.maybe_local(source) && (t_.pool_of(source) != nullptr || t_.is_own(source))) return;
+  if (t_.is_local(source)) return;
   const config::PortAllocation& ports = usual_pool_->ports();
   const uint16_t port = p.external.port.value();
   if (port < ports.first_port || port > ports.last_port) return;
@@ -117,7 +117,7 @@ void Pipeline::answer_held_syn() {
 
 void Pipeline::answer_syn(const HeldSyn& syn) {
   const InterfaceView& interface = t_.interfaces[syn.interface];
-  const uint64_t source = net::hash(net::HashKey{}, syn.remote().address.value(), 0);
+  const uint64_t source = net::hash(w_.binding_.mappings().hash_key(), syn.remote().address.value(), 0);
   rte_mbuf* fresh = nullptr;
   const auto purse = interface.faces_inside() ? IcmpBudget::Purse::inside : IcmpBudget::Purse::outside;
   if (w_.icmp_budget_.take(purse, source, t_.icmp_error_rate, now_))

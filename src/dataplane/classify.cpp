@@ -225,7 +225,7 @@ template <Carriage kCarriage>
     case Transport::refused:
       return refuse_from_inside(p, why, source.context);
     case Transport::icmp_error:
-      p.internal.set(source.ipv6, InternalKey::tail(source.ipv4, {}, {}, source.context));
+      p.internal.set_host(source.ipv6, source.ipv4, source.context);
       return icmp_error_from_inside(p);
     case Transport::flow:
       break;

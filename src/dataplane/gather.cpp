@@ -34,7 +34,7 @@ void Pipeline::gather_from_inside(Packet& p, const DatagramKey& key, const Sourc
                                   const Fragment& fragment) {
   if (key.kind() != DatagramKey::Kind::ipv6 && !is_carried(p.ip4->protocol))
     return refuse_from_inside(p, DropReason::unknown_protocol, key.context());
-  p.internal.set(source.ipv6, InternalKey::tail(source.ipv4, {}, {}, source.context));
+  p.internal.set_host(source.ipv6, source.ipv4, source.context);
   const auto rule = rule_for(p);
   if (!rule) return drop(p, DropReason::no_subscriber);
   const SubscriberKey who = rule->subscriber_of(p.carriage, p.internal);

@@ -10,11 +10,6 @@ namespace {
 /// RFC 6333 §5.7: the AFTR's address inside a softwire.
 constexpr net::Ipv4Address kAftrInner(0xc0000001);
 
-bool may_answer(net::Ipv4Address source) {
-  const uint32_t first = source.value() >> 24;
-  return first != 0 && first != 127 && first < 224;  // RFC 1122 §3.2.2
-}
-
 struct Told {
   uint8_t type, code;
 };
@@ -56,21 +51,22 @@ std::optional<Told> told_of(DropReason why) {
 
 /// RFC 1122 §3.2.2, RFC 1812 §4.3.2.7: of what nobody is told. Such packets were not looked at closely yet.
 bool is_untold(const Packet& p) {
-  const bool later = p.ip4 != nullptr && (p.ip4->offset() != 0 || net::is_martian(p.ip4->destination));
-  return later || is_icmp_error(p);
+  if (p.ip4 != nullptr && (p.ip4->offset() != 0 || net::is_martian(p.ip4->destination))) return true;
+  return is_icmp_error(p);
 }
 
 }  // namespace
 
 void Pipeline::answer_error(const Packet& p, uint8_t type, uint8_t code, uint32_t mtu, bool refused) {
   const bool nat64 = p.ip4 == nullptr;
-  if (!nat64 && !may_answer(p.ip4->source)) return;
+  if (!nat64 && net::is_martian(p.ip4->source)) return;  // RFC 1122 §3.2.2
   if (nat64 && p.ip6->source.bytes[0] == 0xff) return;
   // What hairpinned comes from outside, as far as its second half is concerned (RFC 5508 REQ-7).
   const bool from_inside =
       nat64 || p.ip6 != nullptr || (!p.hairpin && t_.interfaces[p.interface].faces_inside());
-  const uint64_t source = net::hash(net::HashKey{}, nat64 ? p.ip6->source.high() : p.ip4->source.value(),
-                                    p.ip6 != nullptr ? p.ip6->source.low() : 0);
+  const uint64_t source =
+      net::hash(w_.binding_.mappings().hash_key(), nat64 ? p.ip6->source.high() : p.ip4->source.value(),
+                p.ip6 != nullptr ? p.ip6->source.low() : 0);
   using Purse = IcmpBudget::Purse;
   const Purse purse = refused ? Purse::refused : from_inside ? Purse::inside : Purse::outside;
   if (!w_.icmp_budget_.take(purse, source, t_.icmp_error_rate, now_))
@@ -128,9 +124,8 @@ void Pipeline::answer_error_ipv6(const Packet& p, uint8_t type, uint8_t code, ui
 void Pipeline::refuse_from_inside(Packet& p, DropReason why, Context context, unsigned pointer) {
   const auto told = told_of(why);
   if (told && !is_untold(p)) {
-    const bool native = context == kNativeContext;
-    p.internal.set(native ? net::Ipv6Words{} : net::Ipv6Words(p.ip6->source),
-                   InternalKey::tail(p.ip4 == nullptr ? net::Ipv4Address{} : p.ip4->source, {}, {}, context));
+    p.internal.set_host(context == kNativeContext ? net::Ipv6Words{} : net::Ipv6Words(p.ip6->source),
+                        p.ip4 == nullptr ? net::Ipv4Address{} : p.ip4->source, context);
     if (rule_for(p)) answer_error(p, told->type, told->code, pointer, true);
   }
   drop(p, why);
@@ -141,8 +136,8 @@ void Pipeline::refuse_from_outside(Packet& p, DropReason why) {
   if (told && !is_untold(p) && t_.pool_of(p.ip4->destination) != nullptr) {
     // A source of ours is forged, unless this is hairpinned.
     const net::Ipv4Address source = p.ip4->source;
-    const bool ours = t_.pool_of(source) != nullptr || t_.is_own(source) || t_.rule_for(source) != nullptr;
-    if (!net::is_martian(source) && (!ours || p.hairpin)) answer_error(p, told->type, told->code, 0, true);
+    if (p.hairpin || !(t_.is_local(source) || t_.rule_for(source) != nullptr))
+      answer_error(p, told->type, told->code, 0, true);
   }
   drop(p, why);
 }

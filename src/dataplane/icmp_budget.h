@@ -1,5 +1,5 @@
 /// How many ICMP errors a worker may still make (RFC 1812 §4.3.2.8, RFC 4443 §2.4(f)). Each side of the box
-/// has a bucket of its own, so have answers to what nobody asked for, and no source gets more than its share
+/// has a purse of its own, so have answers to what nobody asked for, and no source gets more than its share
 /// of one, so that neither a stranger outside nor a noisy subscriber can silence the Packet Too Big that
 /// somebody else needs.
 #pragma once
@@ -19,16 +19,16 @@ class IcmpBudget {
     refused,  ///< about packets of either side that are refused before anybody asks for a mapping
   };
 
-  /// Whether an error to a source (its hash) may go out now; takes it from the budget if so. `rate`: errors a
-  /// second for a side, a quarter of it for what is refused; a bucket holds a second's worth.
+  /// Whether an error to a source (its keyed hash) may go out now; takes it from the purse if so. `rate`:
+  /// errors a second for a side, a quarter of it for what is refused; a bucket holds a second's worth.
   bool take(Purse purse, uint64_t source_hash, uint32_t rate, Millis now) {
     if (purse == Purse::refused) rate = (rate + 3) / 4;
-    Bucket& all = purses_[static_cast<size_t>(purse)];
-    Bucket& one = sources_[source_hash % sources_.size()];
+    Buckets& of = purses_[static_cast<size_t>(purse)];
+    Bucket& one = of.sources[source_hash % of.sources.size()];
     const uint32_t share = std::max(rate / 4, std::min(rate, 10u));
-    if (!one.fill(share, now) || !all.fill(rate, now)) return false;
+    if (!one.fill(share, now) || !of.all.fill(rate, now)) return false;
     one.tokens -= 1000;
-    all.tokens -= 1000;
+    of.all.tokens -= 1000;
     return true;
   }
 
@@ -45,8 +45,11 @@ class IcmpBudget {
       return tokens >= 1000;
     }
   };
-  std::array<Bucket, 3> purses_;
-  std::array<Bucket, 256> sources_;
+  struct Buckets {
+    Bucket all;
+    std::array<Bucket, 256> sources;
+  };
+  std::array<Buckets, 3> purses_;
 };
 
 }  // namespace culvert::dataplane

@@ -40,13 +40,10 @@ bool is_icmp_error(const Packet& p) {
   }
   const auto* at = reinterpret_cast<const uint8_t*>(p.ip6 + 1);
   uint8_t next = p.ip6->next_header;
-  while (end - at >= 8 && next != net::kIpIcmpv6) {
-    if (next != net::kIpHopByHop && next != net::kIpDestOptions && next != net::kIpRouting &&
-        next != net::kIpFragment)
-      return false;
-    const unsigned length = next == net::kIpFragment ? 8 : 8u + 8u * at[1];
-    next = at[0];
+  while (end - at >= 8 && is_extension(next)) {
+    const unsigned length = extension_length(next, at);
     if (end - at < static_cast<std::ptrdiff_t>(length)) return false;
+    next = at[0];
     at += length;
   }
   return next == net::kIpIcmpv6 && at < end && *at < net::kIcmp6Echo;

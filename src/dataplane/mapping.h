@@ -53,6 +53,10 @@ struct InternalKey {
     address.put(ipv6);
     std::memcpy(reinterpret_cast<uint8_t*>(this) + 16, &last, 8);
   }
+  /// Whose packets these are, all but their transport part.
+  void set_host(const net::Ipv6Words& address, net::Ipv4Address inner, Context number) {
+    set(address, tail(inner, {}, {}, number));
+  }
   Words words() const { return std::bit_cast<Words>(*this); }
   uint64_t hash(const net::HashKey& k) const {
     const Words w = words();

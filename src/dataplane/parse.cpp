@@ -42,8 +42,7 @@ Refusal skip_extensions(const Packet& p, Upper* upper) {
   uint8_t next = p.ip6->next_header;
   unsigned at = sizeof *p.ip6;
   const net::FragmentHeader* fragment = nullptr;
-  while (next == net::kIpHopByHop || next == net::kIpDestOptions || next == net::kIpRouting ||
-         next == net::kIpFragment) {
+  while (is_extension(next)) {
     if (at + 8 > size) return DropReason::malformed_ipv6;
     if (next == net::kIpFragment) {
       if (fragment != nullptr) return DropReason::malformed_ipv6;
@@ -53,7 +52,7 @@ Refusal skip_extensions(const Packet& p, Upper* upper) {
       if (!fragment->atomic()) break;
       continue;
     }
-    const unsigned length = 8u + 8u * data[at + 1];
+    const unsigned length = extension_length(next, data + at);
     if (at + length > size) return DropReason::malformed_ipv6;
     constexpr unsigned kSegmentsLeft = 3;
     if (next == net::kIpRouting && data[at + kSegmentsLeft] != 0) {

@@ -80,6 +80,16 @@ struct Upper {
   const net::FragmentHeader* fragment = nullptr;
 };
 
+/// Headers that another one follows, and that are passed over.
+constexpr bool is_extension(uint8_t next) {
+  return next == net::kIpHopByHop || next == net::kIpDestOptions || next == net::kIpRouting ||
+         next == net::kIpFragment;
+}
+/// Bytes of the extension header at `at`, of which eight are there at least (RFC 8200 §4.2).
+constexpr unsigned extension_length(uint8_t next, const uint8_t* at) {
+  return next == net::kIpFragment ? 8 : 8u + 8u * at[1];
+}
+
 /// The same as find_upper() for packets that have extension headers. Where segments are left in a routing
 /// header, `upper->offset` is where their number stands.
 Refusal skip_extensions(const Packet& p, Upper* upper);

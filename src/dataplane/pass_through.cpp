@@ -76,7 +76,8 @@ bool Pipeline::pass_from_outside(Packet& p) {
     pass_on(p, t_.inside, policy.inbound_mtu);
     return true;
   }
-  if (!p.ip4->is_fragment() || !has_ports(p.ip4->protocol) || !policy.pass_through.may_match(remote->address))
+  if (!p.ip4->is_fragment() || !has_ports(p.ip4->protocol) ||
+      !policy.pass_through.depends_on_port(remote->address))
     return false;
   const WorkerId owner = t_.steering.worker_of(SubscriberKey::ipv4(to, rule->mask, rule->instance));
   if (owner != w_.self_) {

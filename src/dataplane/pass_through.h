@@ -18,8 +18,8 @@ class PassThrough {
   explicit PassThrough(std::vector<config::PassThrough> entries) : entries_(std::move(entries)) {}
 
   bool empty() const { return entries_.empty(); }
-  /// Whether it depends on the port.
-  bool may_match(net::Ipv4Address remote) const {
+  /// Whether some port of this remote matches, and so a fragment has to be joined to tell.
+  bool depends_on_port(net::Ipv4Address remote) const {
     return std::any_of(entries_.begin(), entries_.end(),
                        [&](const auto& e) { return e.port.has_value() && e.prefix.contains(remote); });
   }

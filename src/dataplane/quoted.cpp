@@ -48,18 +48,15 @@ Refusal find_ipv6(uint8_t* data, unsigned there, Quoted* q) {
   there = std::min(there, total);
   unsigned at = sizeof *ip;
   uint8_t next = ip->next_header;
-  while (next == net::kIpHopByHop || next == net::kIpDestOptions || next == net::kIpRouting ||
-         next == net::kIpFragment) {
+  while (is_extension(next)) {
     if (at + 8 > there) return DropReason::icmp_error_malformed;
-    unsigned length = 8;
     if (next == net::kIpFragment) {
       const auto* fragment = reinterpret_cast<const net::FragmentHeader*>(data + at);
       if (fragment->offset() != 0) return DropReason::icmp_error_unmapped;
       q->first_fragment = fragment->more();
       q->fragment_id = fragment->id.value();
-    } else {
-      length += 8u * data[at + 1];
     }
+    const unsigned length = extension_length(next, data + at);
     next = data[at];
     at += length;
   }

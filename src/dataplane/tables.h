@@ -173,6 +173,8 @@ struct Tables {
   /// Whether an IPv4 destination may be a pool's or our own: one bit a /16. Says no for nearly all the
   /// Internet from 8 KiB of cache, so that hairpinning costs other packets nothing.
   bool maybe_local(net::Ipv4Address a) const { return local16_[a.value() >> 16]; }
+  /// Whether it is one.
+  bool is_local(net::Ipv4Address a) const { return maybe_local(a) && (pool_of(a) != nullptr || is_own(a)); }
   bool is_own(net::Ipv4Address a) const;
   bool is_own(const net::Ipv6Address& a) const;
   void mark_local(const net::Ipv4Prefix& p);

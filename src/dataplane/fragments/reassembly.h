@@ -52,7 +52,6 @@ struct DatagramKey {
   };
   Kind kind() const { return static_cast<Kind>(rest >> 48); }
   Context context() const { return static_cast<Context>(rest >> 40); }
-  uint32_t identification() const { return static_cast<uint32_t>(rest); }
 
   net::Ipv6Words source;       ///< IPv6 source; ipv4: none
   net::Ipv6Words destination;  ///< ipv6: all of it; otherwise IPv4 source and destination

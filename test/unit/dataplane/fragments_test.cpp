@@ -329,10 +329,10 @@ TEST_CASE(
   CHECK(bench.all_drops() == 0);
   CHECK(keys[2].kind() == Kind::ipv6);
   CHECK(keys[2].context() == 1);
-  CHECK(keys[3].identification() == (7u | 1u << 31));
+  CHECK(static_cast<uint32_t>(keys[3].rest) == (7u | 1u << 31));
   CHECK(keys[5].kind() == Kind::softwire_inner);
   CHECK(keys[5].context() == 1);
-  CHECK(keys[5].identification() == 7);
+  CHECK(static_cast<uint32_t>(keys[5].rest) == 7);
   CHECK(keys[0].kind() == Kind::ipv4);
   // The rest of an IPv4 header does not matter, nor where in it the fragment stands.
   net::Ipv4Header other = ip4;
