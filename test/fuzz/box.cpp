@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "config/load.h"
@@ -26,6 +27,7 @@ instances:
     external-ip-address-pool: [203.0.113.0/30]
     port-set-size: 512
     port-sets-per-subscriber: 2
+    nat-pass-through: [198.51.100.8/30, {prefix: 198.51.100.12/30, port: 80}]
   - name: softwire
     type: ds-lite
     aftr-ipv6-addr: "2001:db8:a::1"
@@ -92,9 +94,20 @@ config::Config Box::variant(unsigned number) {
   static constexpr uint16_t kInside[] = {1500, 1280, 1540}, kOutside[] = {1500, 1300};
   for (auto& i : config.interfaces)
     i.mtu = i.name == "inside" ? kInside[number % 3] : kOutside[number / 3 % 2];
-  for (auto& i : config.instances)
-    if (i.carriage == config::Carriage::ds_lite) i.cut_inner_packet = number / 6 % 2 != 0;
+  for (auto& i : config.instances) {
+    const bool other = number / 6 % 2 != 0;
+    if (i.carriage == config::Carriage::ds_lite) i.cut_inner_packet = other;
+    if (i.carriage == config::Carriage::nat64) i.drops_unchecked_udp = other;
+  }
   return config;
+}
+
+bool Box::passes_through(uint32_t subscriber, uint32_t remote, std::optional<uint16_t> port) {
+  const config::Instance& plain = parsed().instances.front();
+  return plain.subscribers_ipv4.front().prefix.contains(net::Ipv4Address(subscriber)) &&
+         std::any_of(plain.pass_through.begin(), plain.pass_through.end(), [&](const config::PassThrough& e) {
+           return e.prefix.contains(net::Ipv4Address(remote)) && (!e.port || e.port == port);
+         });
 }
 
 Box::Box(unsigned workers) : Box(configuration(workers), 1) {}

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,9 +40,11 @@ class Box {
   ~Box();
   /// What a box is made of when nothing else is said.
   static config::Config configuration(unsigned workers = 2);
-  /// The same with other MTUs and another fragment-behavior, for each `number` below kVariants.
+  /// The same with other MTUs, fragment-behavior and udp-zero-checksum, for each `number` below kVariants.
   static config::Config variant(unsigned number);
   static constexpr unsigned kVariants = 12;
+  /// Whether a packet between these is only routed (nat-pass-through). `port`: the remote's, if it has one.
+  static bool passes_through(uint32_t subscriber, uint32_t remote, std::optional<uint16_t> port);
 
   /// A frame arrives at one worker's queue. False when there is no buffer for it.
   bool receive(Side side, unsigned worker, std::span<const uint8_t> frame) {

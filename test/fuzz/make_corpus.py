@@ -145,6 +145,7 @@ def seeds():
     yield "many-homes", b"".join(packet(ipv4(f"100.64.{n}.9", "198.51.100.7", 17, udp(n, 53, b""))) for n in range(40))
     yield "short", b"".join(frame(ethernet(0x0800, plain)[:n]) for n in range(0, 42, 3))
     yield from fragment_seeds()
+    yield from routed_seeds()
 
 
 def fragment_seeds():
@@ -181,6 +182,19 @@ def fragment_seeds():
                                                               for other in (1, 2, 3) for h, cut in ((0, first), (other, rest)))
     yield "many-fragments", b"".join(own(NAT44, 65507, recipe(0, 61, 0, o), host=o % 4) for o in range(5))
     yield "floods", b"".join(own(NAT44, 600, recipe(0, 2, 0, 0, [(LOST, 1, 0)]), host=0) for _ in range(30)) + own(NAT44, 3000, recipe(0, 150), host=1)
+
+
+def routed_seeds():
+    """What is only routed: servers 8 to 11 by address, 12 to 15 by port 80; both ways, in pieces, and told of."""
+    for protocol in (UDP, SYN, TCP, PING):
+        for server in (8, 11, 12, 15):
+            ports = (server - 1) << 4
+            whole, cut = own(protocol, 700, ports=ports), own(protocol, 3000, recipe(0, 150, 0, 1), ports=ports)
+            back = reply(9) + reply(9, OUTSIDE | REPAIR, [(21, 1)]) + long_reply(9, 1400) + long_reply(9, 3000, recipe(0, 100, 20, 3))
+            told = error(9, 3, 4, 1280) + error(9, 11, 0) + reply(9) + error(0, 3, 3, 0, INSIDE)
+            yield f"routed-{protocol}-{server}", whole + cut + back + own(protocol, 100, ports=ports, flags=4) + told
+    for server in (8, 12):  # too long for the way out, with DF and without
+        yield f"routed-big-{server}", b"".join(own(TCP, 1400, ports=(server - 1) << 4, flags=f) for f in (0, 1)) + long_reply(9, 1480)
 
 
 def main():

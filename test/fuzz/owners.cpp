@@ -71,6 +71,14 @@ uint8_t content(uint32_t number, size_t at) {
   return static_cast<uint8_t>(number + at * 7 + at / 251 * 13 + (at >> 11));
 }
 
+/// Whether the box only routes what is between these: then nothing of it changes but the hops.
+bool is_routed(const Endpoint& subscriber, const Endpoint& remote) {
+  if (subscriber.ipv6 != decltype(subscriber.ipv6){}) return false;
+  const bool has_port = remote.protocol != kIcmp;
+  return Box::passes_through(subscriber.ipv4, remote.ipv4,
+                             has_port ? std::optional(remote.port) : std::nullopt);
+}
+
 bool is_pool(const Endpoint& e) { return e.ipv4 >> 4 == 0xcb007100 >> 4; }  // 203.0.113.0/28
 
 }  // namespace
@@ -161,14 +169,25 @@ std::string Owners::judge(const Bytes& p, Side side, Millis now) {
   for (size_t i = at + kTag; i < l->end; i++)
     if (p[i] != content(number, i - at))
       return fmt::format("byte {} of the payload came out as another", i - at);
+  const bool out = claim->way == Way::out;
+  if (out ? is_routed(claim->from, claim->to) : is_routed(claim->to, claim->from)) {
+    proven_++;
+    const bool same = endpoint(p, *l, true, !out) == claim->from && endpoint(p, *l, false, out) == claim->to;
+    if (!same) return "a packet was translated that is only to be routed";
+    return (side == Side::outside) == out ? "" : "a packet that is only routed went back";
+  }
   if (side == Side::outside) {
-    if (claim->way == Way::in) return "a packet from outside went back there";
+    if (!out) return "a packet from outside went back there";
     if (std::string wrong = learn(*endpoint(p, *l, true, true), claim->from, now); !wrong.empty())
       return wrong;
     return {};
   }
   const auto who = endpoint(p, *l, false, false);
-  if (claim->way == Way::in) return delivered(claim->to, *who, now);
+  if (!out) {
+    if (!is_pool(claim->to))
+      return fmt::format("a packet to {}, which is in no pool, was delivered", text(claim->to));
+    return delivered(claim->to, *who, now);
+  }
   // Hairpinned.
   if (const auto external = endpoint(p, *l, true, true))
     if (std::string wrong = learn(*external, claim->from, now); !wrong.empty()) return wrong;
@@ -183,7 +202,9 @@ std::string Owners::judge_error(const Bytes& p, const Layout& l, Side side, Mill
   const auto q = layout_of(quoted);
   if (!q || q->fragment || q->length() < 8) return {};
   const Claim* claim = claim_in(quoted, *q);
-  if (claim == nullptr || claim->altered || claim->way != Way::quoted || !is_pool(claim->from)) return {};
+  if (claim == nullptr || claim->altered || claim->way != Way::quoted) return {};
+  const bool routed = l.version == 4 && !l.softwire && is_routed(claim->from, claim->to);
+  if (!routed && !is_pool(claim->from)) return {};
   auto who = endpoint(quoted, *q, true, false);
   if (l.softwire) std::copy_n(p.begin() + 24, 16, who->ipv6.begin());
   // The error goes where the packet came from.
@@ -191,7 +212,9 @@ std::string Owners::judge_error(const Bytes& p, const Layout& l, Side side, Mill
   const size_t size = l.version == 4 ? 4 : 16;
   if (!std::equal(&p[to], &p[to] + size, &quoted[from]))
     return "an ICMP error for another than its packet is from";
-  return delivered(claim->from, *who, now);
+  if (!routed) return delivered(claim->from, *who, now);
+  proven_++;
+  return *who == claim->from ? "" : "an ICMP error about what is only routed was translated";
 }
 
 }  // namespace culvert::fuzz
