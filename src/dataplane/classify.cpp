@@ -47,6 +47,7 @@ void Pipeline::take_frames(rte_mbuf** frames, unsigned count, uint16_t port) {
   usual_ = &t_.interfaces.front();
   for (const InterfaceView& i : t_.interfaces)
     if (i.port == port) usual_ = &i;
+  usual_received_ = &received_[usual_->number];
   // A frame's mbuf is prefetched first, since only that tells where its bytes are.
   constexpr unsigned kAhead = 4;
   for (unsigned i = 0; i < std::min(count, 2 * kAhead); i++) rte_prefetch0(frames[i]);
@@ -76,12 +77,14 @@ inline void Pipeline::take_frame(rte_mbuf* m, uint16_t port) {
     header += sizeof *tag;
   }
   const InterfaceView* interface = usual_;
+  Sums* received = usual_received_;
   if (interface->vlan != vlan || interface->port != port) [[unlikely]] {
     interface = interface_of(port, vlan);
     if (interface == nullptr) return drop(m, DropReason::wrong_vlan);
+    received = &received_[interface->number];
   }
   Packet& p = next_packet(m, header, interface->number);
-  received_[interface->number].add(p.length);
+  received->add(p.length);
   // Frames that a switch floods are another station's; a group frame may only carry what the kernel wants.
   const bool ours = ethernet->destination == interface->mac || interface->any_mac;
   if (!ours && !ethernet->destination.is_multicast()) [[unlikely]]
@@ -214,8 +217,7 @@ inline void Pipeline::open_nat64(Packet& p, Context context) {
 }
 
 template <Carriage kCarriage>
-[[gnu::always_inline]] inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source,
-                                                     net::Ipv4Address remote) {
+inline void Pipeline::to_lane(Packet& p, uint8_t protocol, const Source& source, net::Ipv4Address remote) {
   p.remote.address = remote;
   if (net::is_martian(remote)) [[unlikely]]
     return drop(p, DropReason::martian);
@@ -279,13 +281,13 @@ template <Carriage kCarriage>
   if (!ours && !is(ether_type, net::kEtherArp) && !is_group_packet(p, ether_type)) [[unlikely]]
     return drop(p, DropReason::not_our_mac);
   if (is(ether_type, net::kEtherIpv4)) {
-    if (interface.role == config::Role::inside) return from_inside_ipv4(p);
+    bool inside = interface.role == config::Role::inside;
     if (interface.role == config::Role::both) {
       if (p.length < sizeof(net::Ipv4Header)) return drop(p, DropReason::truncated);
       const auto* ip = reinterpret_cast<const net::Ipv4Header*>(p.data);
-      if (t_.subscribers_nat44.find(ip->source) != nullptr) return from_inside_ipv4(p);
+      inside = t_.subscribers_nat44.find(ip->source) != nullptr;
     }
-    return from_outside_ipv4(p);
+    return inside ? from_inside_ipv4(p) : from_outside_ipv4(p);
   }
   if (is(ether_type, net::kEtherIpv6)) return from_inside_ipv6(p);
   if (is(ether_type, net::kEtherArp)) return punt(p, true);

@@ -91,6 +91,7 @@ bool Pipeline::pass_from_outside(Packet& p) {
 }
 
 void Pipeline::pass_on(Packet& p, uint8_t interface, unsigned mtu) {
+  if (p.ip4->is_fragment() && fragment_of(p).is_malformed()) return drop(p, DropReason::fragment_malformed);
   const bool silent = p.ip4->offset() != 0 || is_icmp_error(p);  // RFC 1812 §4.3.2.7
   if (p.ip4->ttl <= 1) {
     if (!silent) answer_error(p, net::kIcmpTimeExceeded, 0);

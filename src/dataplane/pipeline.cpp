@@ -28,6 +28,18 @@ bool is_refusal(DropReason r) {
   }
 }
 
+/// Why NAT64 does not translate a packet that comes in for a mapping.
+inline Refusal refusal_of_nat64(const Packet& p, const Mapping& m, const Tables& t) {
+  // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
+  if (t.contexts[m.internal.context].well_known && !net::is_global(p.remote.address)) [[unlikely]]
+    return DropReason::martian;
+  // RFC 7915 §4.5: the operator may prefer this to a checksum of our own.
+  if (t.instances[m.instance].drops_unchecked_udp && m.internal.protocol == Protocol::udp &&
+      p.udp()->checksum.raw() == 0) [[unlikely]]
+    return DropReason::udp_zero_checksum;
+  return {};
+}
+
 }  // namespace
 
 void Pipeline::run() {
@@ -212,14 +224,8 @@ void Pipeline::inbound() {
       }
     }
     if (carriage == Carriage::nat64) {
-      // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
-      if (t_.contexts[m.internal.context].well_known && !net::is_global(p.remote.address)) [[unlikely]] {
-        refuse_from_outside(p, DropReason::martian);
-        continue;
-      }
-      if (policy.drops_unchecked_udp && m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
-          [[unlikely]] {
-        refuse_from_outside(p, DropReason::udp_zero_checksum);
+      if (Refusal why = refusal_of_nat64(p, m, t_)) [[unlikely]] {
+        refuse_from_outside(p, *why);
         continue;
       }
     }

@@ -239,6 +239,7 @@ class Pipeline {
   const Tables& t_;
   const Millis now_;
   const InterfaceView* usual_ = nullptr;  ///< an interface of the port whose frames are taken
+  Sums* usual_received_ = nullptr;        ///< in received_
   const Pool* usual_pool_ = nullptr;      ///< whose owner was asked for last
   unsigned taken_ = 0, hairpins_ = 0, leavers_ = 0, drops_ = 0;
   std::array<Lane, kCarriageCount> outbound_;

@@ -94,6 +94,7 @@ struct InstanceView {
   uint8_t max_blocks = 1;
   uint16_t mss_clamping = 0;         ///< largest TCP segment that a SYN may announce; 0: any
   bool cut_inner_packet = false;     ///< ds-lite, fragment-behavior: inner
+  bool drops_unchecked_udp = false;  ///< nat64, udp-zero-checksum: drop
   uint16_t softwire_mtu = 0;         ///< ds-lite, softwire-payload-mtu; 0: what the inside MTU leaves
   uint16_t inbound_mtu = 0;          ///< bytes of an IPv4 packet that reach the subscriber in one piece
   uint16_t minimum_ipv6_mtu = 1280;  ///< nat64: RFC 7915 §4.1
@@ -102,7 +103,6 @@ struct InstanceView {
            port_set = 0, fragment_min = 0;
   config::SubscriberLimits limits;
   uint32_t mapping_limit = 0;          ///< of one worker; 0: none
-  bool drops_unchecked_udp = false;    ///< nat64, udp-zero-checksum: drop
   PassThrough pass_through;            ///< nat44
   std::vector<uint16_t> pools;         ///< slots, in configuration order
   std::bitset<kMaxContexts> contexts;  ///< its AFTR addresses or prefixes

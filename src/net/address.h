@@ -95,14 +95,20 @@ struct MacAddress {
   std::string text() const;
   bool is_multicast() const { return (bytes[0] & 1) != 0; }
   /// The six bytes in memory order in the low 48 bits.
-  uint64_t raw() const {
-    uint32_t first;
-    uint16_t last;
-    std::memcpy(&first, bytes.data(), sizeof first);
-    std::memcpy(&last, bytes.data() + sizeof first, sizeof last);
-    return first | uint64_t{last} << 32;
+  uint64_t raw() const { return first() | uint64_t{last()} << 32; }
+  bool operator==(const MacAddress& o) const { return ((first() ^ o.first()) | (last() ^ o.last())) == 0; }
+
+ private:
+  uint32_t first() const {
+    uint32_t v;
+    std::memcpy(&v, bytes.data(), sizeof v);
+    return v;
   }
-  bool operator==(const MacAddress& o) const { return raw() == o.raw(); }
+  uint32_t last() const {
+    uint16_t v;
+    std::memcpy(&v, bytes.data() + sizeof(uint32_t), sizeof v);
+    return v;
+  }
 };
 
 /// Parses `ADDRESS/LENGTH` of an interface: unlike a prefix, host bits are the point.

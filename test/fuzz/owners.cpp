@@ -37,12 +37,17 @@ std::optional<size_t> payload_of(std::span<const uint8_t> p, const Layout& l) {
   return l.l4 + header;
 }
 
-void scrub(Bytes& p) {
+template <typename P, typename Do>
+void for_each_tag(P& p, Do&& act) {
   for (auto at = p.begin();; at += kMagic.size()) {
     at = std::search(at, p.end(), kMagic.begin(), kMagic.end());
     if (at == p.end()) return;
-    *at ^= 0xff;
+    act(static_cast<size_t>(at - p.begin()));
   }
+}
+
+void scrub(Bytes& p) {
+  for_each_tag(p, [&](size_t at) { p[at] ^= 0xff; });
 }
 
 bool is_echo(uint8_t type) { return type == 8 || type == 0 || type == 128 || type == 129; }
@@ -127,14 +132,11 @@ const Owners::Claim* Owners::claim_in(std::span<const uint8_t> p, const Layout& 
 }
 
 void Owners::alter(const Bytes& p) {
-  const auto l = layout_of(p);
-  if (!l || l->fragment) return;
-  const Claim* claim = claim_in(p, *l);
-  if (claim == nullptr && is_icmp(l->protocol) && l->length() > 8) {
-    const auto quoted = std::span(p).subspan(l->l4 + 8);
-    if (const auto q = layout_of(quoted)) claim = claim_in(quoted, *q);
-  }
-  if (claim != nullptr) const_cast<Claim*>(claim)->altered = true;
+  for_each_tag(p, [&](size_t at) {
+    if (at + kTag > p.size()) return;
+    if (const auto claim = claims_.find(get32(p, at + 4)); claim != claims_.end())
+      claim->second.altered = true;
+  });
 }
 
 std::string Owners::learn(const Endpoint& external, const Endpoint& who, Millis now) {

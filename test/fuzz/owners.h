@@ -38,7 +38,7 @@ class Owners {
   void tag(Bytes& packet, Side side);
   /// Tags the packet that an ICMP error is about.
   void tag_quoted(Bytes& packet);
-  /// The datagram of this packet need not come out as it was.
+  /// What has its tag in these bytes need not come out as it was.
   void alter(const Bytes& packet);
   /// Judges a whole packet that left, and learns from it. Says what is wrong; empty: nothing.
   std::string judge(const Bytes& packet, Side side, Millis now);

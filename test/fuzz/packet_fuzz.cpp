@@ -170,7 +170,11 @@ class Run {
     if (!quoted_) owners_.tag(packet, side);
     if (!in_pieces && packet.size() <= kMostPiece) return give_frame(side, worker_, frame(packet));
     Pieces pieces = cut(packet, identification(packet), in);
-    if (pieces.altered) owners_.alter(packet);
+    if (pieces.altered) {
+      owners_.alter(packet);
+      // A fault may have made up a tag that the packet did not have.
+      for (const Bytes& piece : pieces.packets) owners_.alter(piece);
+    }
     const size_t now = pieces.packets.size() - pieces.later;
     Later later{side, {pieces.packets.begin() + static_cast<long>(now), pieces.packets.end()}};
     pieces.packets.resize(now);

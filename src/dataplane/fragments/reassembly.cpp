@@ -9,7 +9,6 @@
 namespace culvert::dataplane {
 namespace {
 
-constexpr unsigned kLargestDatagram = 65'535;
 constexpr Millis kSweepRound = 250;
 
 using Place = Reassembly::Place;
@@ -60,9 +59,7 @@ Reassembly::Whole Reassembly::add(const DatagramKey& key, uint64_t owner, const 
     drop(f.m, why);
     return Whole{};
   };
-  const bool odd = f.more && f.length % 8 != 0;
-  if (f.length == 0 || odd || f.offset + f.length > kLargestDatagram)
-    return refused(DropReason::fragment_malformed);
+  if (f.is_malformed()) return refused(DropReason::fragment_malformed);
   const uint64_t hash = key.hash(key_);
   DatagramId id = find(key, hash);
   if (id != kNone && datagrams_[id].deadline.passed(now)) {

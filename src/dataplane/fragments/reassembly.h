@@ -98,6 +98,13 @@ struct Fragment {
   bool more;         ///< more fragments follow
   unsigned size;     ///< bytes of the fragment as an IP packet of its family: none larger need leave again
   uint8_t ecn;       ///< net::Ecn (RFC 3168 §5.3); in a softwire, what both headers say together
+
+  /// RFC 791 §3.2, RFC 8200 §4.5: no datagram has such a piece.
+  bool is_malformed() const {
+    constexpr unsigned kLargestDatagram = 65'535;
+    const bool odd = more && length % 8 != 0;
+    return length == 0 || odd || offset + length > kLargestDatagram;
+  }
 };
 
 class Reassembly {

@@ -15,12 +15,29 @@ TEST_CASE("the examples tell editors where the schema is", "[config]") {
               .starts_with("# yaml-language-server: $schema=culvert.schema.json\n"));
 }
 
-TEST_CASE("the first configuration of docs/configuration.md is right", "[config]") {
-  auto text = read(source_path("docs/configuration.md"));
+namespace {
+
+/// The YAML in docs/configuration.md below a heading.
+std::string example_below(const std::string& heading) {
+  const auto text = read(source_path("docs/configuration.md"));
   const std::string fence = "```yaml\n";
-  auto begin = text.find(fence);
-  REQUIRE(begin != std::string::npos);
-  begin += fence.size();
-  CHECK(problems_in(load_text(text.substr(begin, text.find("```", begin) - begin), "configuration.md")) ==
-        "");
+  const auto section = text.find("\n## " + heading + "\n");
+  REQUIRE(section != std::string::npos);
+  const auto begin = text.find(fence, section);
+  REQUIRE(begin < text.find("\n## ", section + 1));
+  return text.substr(begin + fence.size(), text.find("```", begin + fence.size()) - begin - fence.size());
+}
+
+}  // namespace
+
+TEST_CASE("the first configuration of docs/configuration.md is right", "[config]") {
+  CHECK(problems_in(load_text(example_below("A first configuration"), "configuration.md")) == "");
+}
+
+TEST_CASE("docs/configuration.md shows nat-pass-through as a nat44 instance takes it", "[config]") {
+  const Config config = load_right(smallest + example_below("Destinations without translation"));
+  const auto& list = config.instances.at(0).pass_through;
+  REQUIRE(list.size() == 2);
+  CHECK_FALSE(list[0].port);
+  CHECK(list[1].port == 80);
 }
