@@ -53,7 +53,7 @@ MappingId Pipeline::make_mapping(Packet& p, const StatefulBinding::Newcomer& new
   }
   auto outcome = w_.binding_.create(t_, newcomer, p.internal, now_);
   if (const auto* why = std::get_if<DropReason>(&outcome)) {
-    answer_error(p, net::kIcmpUnreachable, 1);  // RFC 6888 REQ-11B: host unreachable
+    answer_error(p, net::kIcmpUnreachable, net::kHostUnreachable);  // RFC 6888 REQ-11B
     drop(p, *why);
     return kNoMapping;
   }
@@ -124,8 +124,9 @@ void Pipeline::answer_syn(const HeldSyn& syn) {
     fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return w_.counters_.icmp_errors_limited.add();
   Packet out(fresh);
-  write_error(out, {own_address(interface), syn.remote().address, net::kIcmpUnreachable, 3}, syn.bytes.data(),
-              syn.size());
+  write_error(out,
+              {own_address(interface), syn.remote().address, net::kIcmpUnreachable, net::kPortUnreachable},
+              syn.bytes.data(), syn.size());
   w_.counters_.icmp_errors_sent.add();
   send(syn.interface, out, false);
 }

@@ -13,19 +13,17 @@ constexpr net::Ipv4Address kAftrInner(0xc0000001);
 struct Told {
   uint8_t type, code;
 };
-/// Destination Unreachable codes of ICMPv4 (RFC 792, RFC 1812 §5.2.7.1).
-constexpr uint8_t kHost = 1, kProtocol = 2, kTooBig = 4, kSourceRoute = 5, kProhibited = 13;
 
 /// ICMPv4's type and code as ICMPv6 says it to a NAT64 host.
 Told to_icmp6(Told v4) {
   if (v4.type == net::kIcmpTimeExceeded) return {net::kIcmp6TimeExceeded, 0};
   if (v4.type == net::kIcmpParameterProblem) return {net::kIcmp6ParameterProblem, 0};
   switch (v4.code) {
-    case kHost:
+    case net::kHostUnreachable:
       return {net::kIcmp6Unreachable, 3};  // RFC 6146 §3.5.1.1: address unreachable
-    case kProtocol:
+    case net::kProtocolUnreachable:
       return {net::kIcmp6Unreachable, 4};  // RFC 6146 §3.4: port unreachable
-    case kTooBig:
+    case net::kFragmentationNeeded:
       return {net::kIcmp6PacketTooBig, 0};
     default:
       return {net::kIcmp6Unreachable, 1};  // RFC 7915 §5.4: administratively prohibited
@@ -36,14 +34,14 @@ Told to_icmp6(Told v4) {
 std::optional<Told> told_of(DropReason why) {
   switch (why) {
     case DropReason::unknown_protocol:
-      return Told{net::kIcmpUnreachable, kProtocol};  // RFC 1122 §3.2.2.1, RFC 6146 §3.4
+      return Told{net::kIcmpUnreachable, net::kProtocolUnreachable};  // RFC 1122 §3.2.2.1, RFC 6146 §3.4
     case DropReason::ipv4_source_route:
-      return Told{net::kIcmpUnreachable, kSourceRoute};  // RFC 7915 §4.1
+      return Told{net::kIcmpUnreachable, net::kSourceRouteFailed};  // RFC 7915 §4.1
     case DropReason::ipv6_routing_header:
       return Told{net::kIcmpParameterProblem, 0};  // RFC 7915 §5.1
     case DropReason::martian:
     case DropReason::udp_zero_checksum:
-      return Told{net::kIcmpUnreachable, kProhibited};  // RFC 7915 §4.4, §5.4
+      return Told{net::kIcmpUnreachable, net::kAdministrativelyProhibited};  // RFC 7915 §4.4, §5.4
     default:
       return std::nullopt;
   }

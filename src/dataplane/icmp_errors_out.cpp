@@ -178,9 +178,9 @@ void Pipeline::icmp_error_about_softwire(Packet& p, Context context, unsigned at
   rte_mbuf* fresh = rte_pktmbuf_alloc(w_.fabric_.buffers);
   if (fresh == nullptr) return drop(p, DropReason::no_buffer);
   Packet out(fresh);
-  Icmp4Error error{quoted->destination, quoted->source, net::kIcmpUnreachable, 1};
+  Icmp4Error error{quoted->destination, quoted->source, net::kIcmpUnreachable, net::kHostUnreachable};
   if (too_big) {
-    error.code = 4;
+    error.code = net::kFragmentationNeeded;
     error.word = std::clamp<uint32_t>(mtu, 1280, kAnySize) - unsigned{sizeof(net::Ipv6Header)};
   }
   write_error(out, error, quoted, inner);

@@ -138,7 +138,7 @@ void Pipeline::outbound() {
     }
     auto verdict = binding.track<Direction::outbound>(t_, p.mapping, p.remote, p.tcp_flags, now_);
     if (const auto* why = std::get_if<DropReason>(&verdict)) [[unlikely]] {
-      if (is_refusal(*why)) answer_error(p, net::kIcmpUnreachable, 1);
+      if (is_refusal(*why)) answer_error(p, net::kIcmpUnreachable, net::kHostUnreachable);
       drop(p, *why);
       continue;
     }
@@ -165,7 +165,7 @@ bool Pipeline::fits_outside(Packet& p) {
   if (p.l4_length + 20u > kAnySize) return false;  // no IPv4 packet is so long
   // What came in fragments has no DF as IPv4 (RFC 7915 §5.1.1).
   if (p.l4_length + 20u <= mtu || p.cut != 0) return true;
-  answer_error(p, net::kIcmpUnreachable, 4, mtu + 20);
+  answer_error(p, net::kIcmpUnreachable, net::kFragmentationNeeded, mtu + 20);
   return false;
 }
 
@@ -174,7 +174,7 @@ bool Pipeline::fits_outside(Packet& p) {
 bool Pipeline::may_be_cut(Packet& p, unsigned limit) {
   const bool df = p.ip4->dont_fragment();
   if (df && (p.cut == 0 || p.cut > limit)) {
-    answer_error(p, net::kIcmpUnreachable, 4, limit);
+    answer_error(p, net::kIcmpUnreachable, net::kFragmentationNeeded, limit);
     return false;
   }
   if (p.cut == 0) p.cut = kAnySize;

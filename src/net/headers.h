@@ -137,6 +137,15 @@ enum IcmpType : uint8_t {
   kIcmpTimeExceeded = 11,
   kIcmpParameterProblem = 12,
 };
+/// Codes of ICMPv4's Destination Unreachable that the box itself sends (RFC 792, RFC 1812 §5.2.7.1).
+enum IcmpUnreachableCode : uint8_t {
+  kHostUnreachable = 1,
+  kProtocolUnreachable = 2,
+  kPortUnreachable = 3,
+  kFragmentationNeeded = 4,
+  kSourceRouteFailed = 5,
+  kAdministrativelyProhibited = 13,
+};
 enum Icmpv6Type : uint8_t {
   kIcmp6Unreachable = 1,
   kIcmp6PacketTooBig = 2,

@@ -163,6 +163,16 @@ def as_on_a_wire(config):
         interface["device"] = f"net_pcap{number},iface={name},phy_mac=1"
 
 
+def do_not_cut(s):
+    """All that this socket sends has DF, as IPv6 always has."""
+    ip_mtu_discover, ipv6_mtu_discover, ip_pmtudisc_do = 10, 23, 2  # not in Python's socket module
+    if s.family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, ipv6_mtu_discover, ip_pmtudisc_do)
+    else:
+        s.setsockopt(socket.IPPROTO_IP, ip_mtu_discover, ip_pmtudisc_do)
+    return s
+
+
 def in_pool(address, *prefixes):
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(p) for p in prefixes)
 
@@ -209,5 +219,5 @@ def within(seconds):
     return mark
 
 
-__all__ = ["Host", "LabError", "Net", "POOL_OF", "as_on_a_wire", "for_each_carriage", "in_pool", "instance", "iperf",
+__all__ = ["Host", "LabError", "Net", "POOL_OF", "as_on_a_wire", "do_not_cut", "for_each_carriage", "in_pool", "instance", "iperf",
            "receive_nothing", "services", "topology", "within"]

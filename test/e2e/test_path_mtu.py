@@ -8,12 +8,11 @@ import select
 import socket
 import time
 
-from support import as_on_a_wire, for_each_carriage, instance, iperf, topology, within
+from support import as_on_a_wire, do_not_cut, for_each_carriage, instance, iperf, topology, within
 
 CONFIG = as_on_a_wire
 PORT = 7400
-IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_MTU = 10, 2, 14  # not in Python's socket module
-IPV6_MTU_DISCOVER, IPV6_MTU = 23, 24
+IP_MTU, IPV6_MTU = 14, 24  # not in Python's socket module
 QUIC_SIZES = (1200, 1350, 1452)  # RFC 9000 §14.1; what browsers send; the most that IPv6 and 1500 bytes allow
 NARROW = 1280
 # What of it is left for IPv4 packets of the server: less a softwire's outer header, less IPv6's longer header.
@@ -59,14 +58,6 @@ def narrow_access(net, errors=True):
 
 
 # --- datagrams that must not be cut --------------------------------------------------------------------------------
-
-def do_not_cut(s):
-    if s.family == socket.AF_INET6:
-        s.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO)
-    else:
-        s.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
-    return s
-
 
 def path_mtu(s):
     """What the kernel has learned for a connected socket."""

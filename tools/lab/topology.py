@@ -100,8 +100,8 @@ def _hide_from_kernel(lab, *devices):
     lab.run("appliance", ["nft", "-f", "-"], stdin=f"table netdev culvert {{\n{hooks}}}\n")
 
 
-def start_b4(lab, culvert, home, *options):
+def start_b4(lab, culvert, home, *options, mtu=ACCESS_MTU - 100):
     """Starts the home's own CE program; its host then reaches the IPv4 internet through the softwire."""
     return lab.start_notifying(home.name, f"{home.name}-ce",
                                [culvert, "ce", "--mode", "b4", "--tun", "b4", "--local", home.b4, "--remote", AFTR,
-                                "--mtu", ACCESS_MTU - 100, "--default-route", *options])
+                                "--mtu", mtu, "--default-route", *options])
