@@ -8,9 +8,13 @@ namespace culvert::bench {
 
 Flows::Flows(Box& box, uint64_t seed, int worker) {
   const Carriage carriage = box.plan().carriage;
-  for (const unsigned size : kSizes)
+  const auto add_makers = [&](unsigned size) {
     for (const bool out : {true, false})
       makers_.emplace_back(carriage, Protocol::udp, size, out ? kInsideMac : kOutsideMac, kNeighbourMac);
+  };
+  std::ranges::for_each(kSizes, add_makers);
+  add_makers(kSmallestIpv4);
+  for (unsigned i : {2 * kFragmentable, 2 * kFragmentable + 1}) makers_[i].clear_dont_fragment();
   for (unsigned w = 0; w < box.plan().workers; w++) {
     if (worker != kAllWorkers && static_cast<unsigned>(worker) != w) continue;
     const auto& table = box.worker(w).binding().mappings();

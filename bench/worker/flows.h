@@ -38,10 +38,13 @@ class Flows {
   /// The mappings that are live now, of all workers of the box or of one.
   explicit Flows(Box& box, uint64_t seed, int worker = kAllWorkers);
 
-  /// Frames of the mappings in turn, all of the smallest size, or sizes mixed as on the Internet. They refer
-  /// to this object.
+  /// Frames of the mappings in turn, all of the smallest size, with DF or without, or sizes mixed as on the
+  /// Internet. They refer to this object.
   Fill fill(bool out) {
     return [this, out](uint8_t* at, unsigned) { return write(out, 0, at); };
+  }
+  Fill fill_fragmentable(bool out) {
+    return [this, out](uint8_t* at, unsigned) { return write(out, kFragmentable, at); };
   }
   Fill fill_imix(bool out) {
     return [this, out](uint8_t* at, unsigned) { return write(out, kImix[mixed_++ % std::size(kImix)], at); };
@@ -54,13 +57,15 @@ class Flows {
   /// Simple IMIX: 7 packets of the smallest size, 4 of the second, 1 of the largest.
   static constexpr uint8_t kImix[12] = {0, 0, 1, 0, 0, 1, 0, 2, 0, 1, 0, 1};
 
-  unsigned write(bool out, unsigned size, uint8_t* at) {
+  static constexpr unsigned kFragmentable = std::size(kSizes);
+
+  unsigned write(bool out, unsigned kind, uint8_t* at) {
     const End& e = (out ? inside : outside).take();
-    const FrameMaker& maker = makers_[2 * size + (out ? 0 : 1)];
+    const FrameMaker& maker = makers_[2 * kind + (out ? 0 : 1)];
     return out ? maker.outbound(at, e.who, e.port) : maker.inbound(at, net::Ipv4Address(e.who), e.port);
   }
 
-  std::vector<FrameMaker> makers_;  ///< by size, outbound and inbound
+  std::vector<FrameMaker> makers_;  ///< by size, then kFragmentable; outbound and inbound
   size_t mixed_ = 0;
 };
 

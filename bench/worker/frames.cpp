@@ -18,7 +18,7 @@ void put_ipv4(uint8_t* at, net::Ipv4Address from, net::Ipv4Address to, Protocol 
   net::Ipv4Header ip{};
   ip.version_ihl = 0x45;
   ip.total_length = net::Be16(static_cast<uint16_t>(size));
-  ip.fragment = net::Be16(net::Ipv4Header::kDontFragment);  // as TCP and most UDP of today (RFC 1191)
+  ip.fragment = net::Be16(net::Ipv4Header::kDontFragment);
   ip.ttl = kTtl;
   ip.protocol = static_cast<uint8_t>(protocol);
   ip.source = from;
@@ -144,6 +144,15 @@ void FrameMaker::set_tcp_flags(uint8_t flags) {
     uint8_t& now = t->bytes[t->l4 + 13];
     move(t->bytes + t->checksum, net::Sum().add(net::Be16(flags)).subtract(net::Be16(now)));
     now = flags;
+  }
+}
+
+void FrameMaker::clear_dont_fragment() {
+  for (Template* t : {&outbound_, &inbound_}) {
+    if (t == &outbound_ && carriage_ == Carriage::nat64) continue;
+    uint8_t* ip = t->bytes + t->l4 - sizeof(net::Ipv4Header);
+    std::memset(ip + 6, 0, 2);
+    move(ip + 10, net::Sum().subtract(net::Be16(net::Ipv4Header::kDontFragment)));
   }
 }
 

@@ -60,6 +60,9 @@ class FrameMaker {
   unsigned size_inbound() const { return inbound_.size; }
   /// TCP flags of the frames made from now on; ACK at first.
   void set_tcp_flags(uint8_t flags);
+  /// IPv4 frames made from now on may be cut on their way. At first they have DF, as TCP and most UDP of
+  /// today (RFC 1191).
+  void clear_dont_fragment();
 
  private:
   /// The headers of a frame with everything but one endpoint, which counts as zero in its checksums.

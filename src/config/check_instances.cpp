@@ -63,14 +63,14 @@ void require(const Record& record, std::string_view key, std::string_view why, s
                             std::string(why), fmt::format("add for example {}: {}", key, example)});
 }
 
-void check_payload_mtu(const Record& instance, Report& report) {
-  constexpr uint64_t kLeast = 1280 - 40;
-  const auto mtu = instance.get<uint64_t>("softwire-payload-mtu").value_or(0);
-  if (mtu == 0 || mtu >= kLeast) return;
-  report.add(instance.value_place("softwire-payload-mtu"),
-             {fmt::format("softwire-payload-mtu {} is less than {}", mtu, kLeast),
-              "every IPv6 link carries 1280 bytes, 40 of them the outer header (RFC 8200 §5)",
-              fmt::format("use {} or more, or 0 for what the inside MTU leaves", kLeast)});
+/// A size in bytes where 0 means `zero`.
+void check_size(const Record& instance, std::string_view key, uint64_t least, std::string_view why,
+                std::string_view zero, Report& report) {
+  const auto size = instance.get<uint64_t>(key).value_or(0);
+  if (size == 0 || size >= least) return;
+  report.add(instance.value_place(key),
+             {fmt::format("{} {} is less than {}", key, size, least), std::string(why),
+              fmt::format("use {} or more, or 0 for {}", least, zero)});
 }
 
 void check_type(const Record& instance, Carriage carriage, Report& report) {
@@ -86,7 +86,12 @@ void check_type(const Record& instance, Carriage carriage, Report& report) {
               "behind different B4s hosts have the same addresses (RFC 6333 §6.6)", "2001:db8:0:100::1",
               report);
   }
-  if (carriage == Carriage::ds_lite) check_payload_mtu(instance, report);
+  check_size(instance, "mss-clamping", 536, "every IPv4 host takes segments of 536 bytes (RFC 9293 §3.7.1)",
+             "what the hosts announce", report);
+  if (carriage == Carriage::ds_lite)
+    check_size(instance, "softwire-payload-mtu", 1280 - 40,
+               "every IPv6 link carries 1280 bytes, 40 of them the outer header (RFC 8200 §5)",
+               "what the inside MTU leaves", report);
   if (carriage == Carriage::ds_lite)
     require(instance, "aftr-ipv6-addr", "B4s need an address at which their softwires end", "2001:db8::1",
             report);

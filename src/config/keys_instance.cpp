@@ -61,7 +61,7 @@ constexpr Key instance_keys[] = {
      .kind = Kind::integer,
      .meaning =
          "Largest segment that a TCP host may announce through the box, in either direction: larger ones are "
-         "lowered. For paths where ICMP is filtered. 0: left alone.",
+         "lowered. For paths where ICMP is filtered. 0: left alone; else 536 or more.",
      .reference = "RFC 8513 mss-clamping, RFC 9293 §3.7.1",
      .default_text = "0",
      .min = 0,

@@ -29,13 +29,14 @@ bool is_refusal(DropReason r) {
 }
 
 /// Why NAT64 does not translate a packet that comes in for a mapping.
-inline Refusal refusal_of_nat64(const Packet& p, const Mapping& m, const Tables& t) {
+inline Refusal refusal_of_nat64(const Packet& p, const Mapping& m, const InstanceView& policy,
+                                const ContextView& prefix) {
   // RFC 6052 §3.1: the well-known prefix stands for global addresses only.
-  if (t.contexts[m.internal.context].well_known && !net::is_global(p.remote.address)) [[unlikely]]
+  if (prefix.well_known && !net::is_global(p.remote.address)) [[unlikely]]
     return DropReason::martian;
   // RFC 7915 §4.5: the operator may prefer this to a checksum of our own.
-  if (t.instances[m.instance].drops_unchecked_udp && m.internal.protocol == Protocol::udp &&
-      p.udp()->checksum.raw() == 0) [[unlikely]]
+  if (policy.drops_unchecked_udp && m.internal.protocol == Protocol::udp && p.udp()->checksum.raw() == 0)
+      [[unlikely]]
     return DropReason::udp_zero_checksum;
   return {};
 }
@@ -224,7 +225,7 @@ void Pipeline::inbound() {
       }
     }
     if (carriage == Carriage::nat64) {
-      if (Refusal why = refusal_of_nat64(p, m, t_)) [[unlikely]] {
+      if (Refusal why = refusal_of_nat64(p, m, policy, t_.contexts[m.internal.context])) [[unlikely]] {
         refuse_from_outside(p, *why);
         continue;
       }
@@ -235,7 +236,7 @@ void Pipeline::inbound() {
       continue;
     }
     clamp_mss(p, m);
-    deliver_inside(p, m, carriage, sent[static_cast<size_t>(carriage)]);
+    deliver_inside(p, m, policy, sent[static_cast<size_t>(carriage)]);
   }
   for (size_t c = 0; c < kCarriageCount; c++) {
     sent[c].add_to(w_.counters_.inbound[c]);
@@ -244,11 +245,11 @@ void Pipeline::inbound() {
   lane.count = 0;
 }
 
-inline void Pipeline::deliver_inside(Packet& p, const Mapping& m, Carriage carriage, Sums& sent) {
+inline void Pipeline::deliver_inside(Packet& p, const Mapping& m, const InstanceView& policy, Sums& sent) {
+  const Carriage carriage = policy.carriage;
   bool room = true;
   if (carriage == Carriage::nat64) {
-    const ContextView& prefix = t_.contexts[m.internal.context];
-    room = carriage::nat64_in(p, m, prefix, t_.instances[m.instance].minimum_ipv6_mtu,
+    room = carriage::nat64_in(p, m, t_.contexts[m.internal.context], policy.minimum_ipv6_mtu,
                               w_.counters_.checksums_computed);
   } else {
     carriage::ipv4_in(p, m);

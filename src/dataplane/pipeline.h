@@ -140,8 +140,9 @@ class Pipeline {
         [[unlikely]]
       carriage::clamp_mss(*p.tcp(), limit);
   }
-  /// Rewrites an inbound packet for its carriage, which is the mapping's, counts it in `sent` and sends it.
-  void deliver_inside(Packet& p, const Mapping& m, Carriage carriage, Sums& sent);
+  /// Rewrites an inbound packet for the carriage of its mapping, whose instance is `policy`, counts it in
+  /// `sent` and sends it.
+  void deliver_inside(Packet& p, const Mapping& m, const InstanceView& policy, Sums& sent);
   /// The last of it for a packet into a softwire that has Packet::cut.
   void deliver_pieces(Packet& p, const Mapping& m, Sums& sent);
   /// Sends a translated packet, or keeps it for run() to bring back in when a pool of ours is its
