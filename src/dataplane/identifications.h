@@ -6,7 +6,8 @@
 ///
 /// Counters are few, and chosen by a keyed hash of both addresses: whoever shares one with others sees gaps,
 /// no repetition. Addresses may be shared by workers, so each has numbers of its own: those that are its
-/// place, modulo the number of workers rounded up to a power of two.
+/// place, modulo the number of workers rounded up to a power of two. They are counted as they lie in the
+/// packet, whatever the machine's byte order: receivers only compare them.
 ///
 /// Belongs to one worker.
 #pragma once
@@ -31,7 +32,7 @@ class Identifications {
 
   net::Be16 next(net::Ipv4Address source, net::Ipv4Address destination) {
     uint16_t& next = next_[(source.bits.raw() ^ destination.bits.raw()) * key_ >> (32 - kBits)];
-    const net::Be16 id(next);
+    const net::Be16 id = net::Be16::from_raw(next);
     next = static_cast<uint16_t>(next + stride_);
     return id;
   }
