@@ -195,6 +195,8 @@ def routed_seeds():
             yield f"routed-{protocol}-{server}", whole + cut + back + own(protocol, 100, ports=ports, flags=4) + told
     for server in (8, 12):  # too long for the way out, with DF and without
         yield f"routed-big-{server}", b"".join(own(TCP, 1400, ports=(server - 1) << 4, flags=f) for f in (0, 1)) + long_reply(9, 1480)
+    # ICMP of a type that nobody knows, its checksum wrong.
+    yield "routed-unknown-icmp", own(PING, 700, ports=10 << 4) + reply(9, OUTSIDE, [(20, 9)])
 
 
 def main():

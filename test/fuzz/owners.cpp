@@ -84,6 +84,24 @@ bool is_routed(const Endpoint& subscriber, const Endpoint& remote) {
                              has_port ? std::optional(remote.port) : std::nullopt);
 }
 
+/// The same of an ICMP message, by its own addresses or those of the packet that it is about. Its checksum is
+/// for its receiver to look at: routed with a wrong one, it keeps that.
+bool is_routed_message(const Bytes& p, const Layout& l, Side side) {
+  if (l.version != 4 || l.softwire) return false;
+  const bool in = side == Side::inside;
+  const auto passes = [in](std::span<const uint8_t> packet, bool forth, std::optional<uint16_t> port) {
+    const uint32_t from = get32(packet, 12), to = get32(packet, 16);
+    return forth == in ? Box::passes_through(to, from, port) : Box::passes_through(from, to, port);
+  };
+  if (passes(p, true, {})) return true;
+  const auto about = std::span(p).subspan(l.l4 + 8);
+  if (about.size() < 20 || about[0] >> 4 != 4) return false;
+  const size_t header = (about[0] & 15u) * 4, port = header + (in ? 2 : 0);
+  const bool has_ports = (about[9] == kTcp || about[9] == kUdp) && (get16(about, 6) & 0x1fff) == 0;
+  return passes(about, false,
+                has_ports && port + 2 <= about.size() ? std::optional(get16(about, port)) : std::nullopt);
+}
+
 bool is_pool(const Endpoint& e) { return e.ipv4 >> 4 == 0xcb007100 >> 4; }  // 203.0.113.0/28
 
 }  // namespace
@@ -198,7 +216,8 @@ std::string Owners::judge(const Bytes& p, Side side, Millis now) {
 }
 
 std::string Owners::judge_error(const Bytes& p, const Layout& l, Side side, Millis now) {
-  if (transport_checksum_holds(p) == false) return "an ICMP error with a wrong checksum";
+  if (transport_checksum_holds(p) == false && !is_routed_message(p, l, side))
+    return "an ICMP error with a wrong checksum";
   if (side == Side::outside) return {};
   const auto quoted = std::span(p).subspan(l.l4 + 8);
   const auto q = layout_of(quoted);
