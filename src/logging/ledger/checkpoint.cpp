@@ -1,0 +1,129 @@
+#include "logging/ledger/checkpoint.h"
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+#include "logging/ledger/batch_writer.h"
+
+namespace culvert::logging::ledger {
+namespace {
+
+/// Writes a checkpoint, record by record.
+class Checkpoint {
+ public:
+  Checkpoint(const LiveHeader& header, const State& before)
+      : header_(header), before_(before), bytes_(encode(header)), out_(header) {}
+
+  std::string write(uint64_t rest_since) {
+    for (const auto& [number, instance] : before_.instances()) note(instance);
+    for (const auto& [first, range] : before_.ranges()) define(range);
+    for (const auto& source : before_.sources())
+      if (source) note(*source);
+    note(ClockNote{before_.clock_ahead()});
+    if (before_.configuration()) note(*before_.configuration());
+    CheckpointEnd end;
+    for (const uint64_t block : sorted(before_.held())) {
+      const State::Holder& h = before_.held().at(block);
+      note(Held{number_of(block), subscriber(h.subscriber), since(h.since), h.reason});
+      end.held++;
+    }
+    for (const uint64_t block : sorted(before_.resting())) {
+      const uint64_t released = before_.resting().at(block);
+      if (released < rest_since) continue;
+      note(Resting{number_of(block), since(released)});
+      end.resting++;
+    }
+    for (const auto& [endpoint, mapping] : before_.mappings()) {
+      MappingHeld held{mapping.binding, since(mapping.since), mapping.ends == 0 ? 0 : since(mapping.ends)};
+      held.binding.subscriber = subscriber(mapping.binding.subscriber);
+      note(held);
+      end.mappings++;
+    }
+    note(end);
+    bytes_ += out_.take();
+    return std::move(bytes_);
+  }
+
+ private:
+  template <typename Note>
+  void note(const Note& n) {
+    if (out_.full()) bytes_ += out_.take();
+    out_.add(header_.opened, 0, Note::kType, encode(n));
+  }
+  template <typename Map>
+  static std::vector<uint64_t> sorted(const Map& map) {
+    std::vector<uint64_t> keys;
+    keys.reserve(map.size());
+    for (const auto& [key, value] : map) keys.push_back(key);
+    std::ranges::sort(keys);
+    return keys;
+  }
+  int64_t since(uint64_t time) const {
+    return static_cast<int64_t>(time) - static_cast<int64_t>(header_.opened);
+  }
+
+  void define(AddressRange range) {
+    first_blocks_[range.first_block] = blocks_;
+    range.first_block = blocks_;
+    blocks_ += range.blocks();
+    note(range);
+  }
+  uint64_t number_of(uint64_t block) const {
+    const auto range = std::prev(first_blocks_.upper_bound(block));
+    return range->second + (block - range->first);
+  }
+  /// His new number; defined at first need. Nobody knows who an undefined one was.
+  uint64_t subscriber(uint64_t old) {
+    const auto [number, fresh] = subscribers_.try_emplace(old, subscribers_.size());
+    const auto known = before_.subscribers().find(old);
+    if (fresh && known != before_.subscribers().end()) {
+      SubscriberNote n = known->second;
+      n.number = number->second;
+      note(n);
+    }
+    return number->second;
+  }
+
+  const LiveHeader& header_;
+  const State& before_;
+  std::string bytes_;
+  BatchWriter out_;
+  uint64_t blocks_ = 0;
+  std::map<uint64_t, uint64_t> first_blocks_;  ///< a range's old first block → its new one
+  std::unordered_map<uint64_t, uint64_t> subscribers_;
+};
+
+}  // namespace
+
+std::string begin_segment(const LiveHeader& header, const State& before, uint64_t rest_since) {
+  return Checkpoint(header, before).write(rest_since);
+}
+
+Replayed replay(std::string_view bytes, const std::function<void(const Damage&)>& on_damage,
+                const std::function<void(const Record&, const std::string&)>& on_fault) {
+  LiveReader reader(bytes);
+  if (!reader.header()) throw std::runtime_error(reader.fault());
+  const LiveHeader& header = *reader.header();
+  Replayed result{.header = header, .state = State(header.opened), .last_time = header.opened};
+  result.state.on_fault = on_fault;
+  reader.on_damage = [&](const Damage& d) {
+    // What a crash cut off was nowhere on record.
+    if (!d.at_end) result.state.miss();
+    result.events += d.events;
+    if (on_damage) on_damage(d);
+  };
+  while (reader.next()) {
+    const Record& r = reader.record();
+    result.state.apply(r);
+    result.last_time = r.time;
+    if (r.event()) result.events = r.ordinal - header.first_ordinal + 1;
+  }
+  result.state.finish();
+  result.state.on_fault = nullptr;
+  result.whole = reader.whole();
+  return result;
+}
+
+}  // namespace culvert::logging::ledger

@@ -1,0 +1,108 @@
+/// What holds at one point of the ledger: who has which block, what is defined, how far each worker's
+/// sequence has come. It follows the records one by one, the recorder's own as it writes them, and a reader's
+/// from a segment's checkpoint on; so a restart, sealing and `verify` know the same.
+///
+/// What a record says that cannot follow from those before it is told by on_fault, and taken as well as can
+/// be.
+///
+/// Belongs to one thread.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "logging/ledger/live_reader.h"
+#include "logging/ledger/notes.h"
+
+namespace culvert::logging::ledger {
+
+class State {
+ public:
+  /// `opened`: the segment's, which times in its records are counted from.
+  explicit State(uint64_t opened) : opened_(opened) {}
+
+  /// Takes the next record.
+  void apply(const Record& r);
+  /// Events are missing here: what they said is not known.
+  void miss() { complete_ = false; }
+  /// No record follows.
+  void finish() { judge_overtaken(kMaxTime); }
+  /// Told of records that cannot be: the record, and what is wrong.
+  std::function<void(const Record&, const std::string&)> on_fault;
+
+  struct Holder {
+    uint64_t subscriber = 0;
+    uint64_t since = 0;  ///< event clock
+    uint8_t reason = 0;
+    bool operator==(const Holder&) const = default;
+  };
+  struct Mapping {
+    Binding binding;
+    uint64_t since = 0, ends = 0;  ///< event clock; ends 0: never
+    bool operator==(const Mapping&) const = default;
+  };
+  using Endpoint = std::tuple<uint32_t, uint16_t, uint8_t>;  ///< external address, port, protocol
+
+  const std::unordered_map<uint64_t, Holder>& held() const { return held_; }
+  /// Released blocks, and when: those of the checkpoint and since.
+  const std::unordered_map<uint64_t, uint64_t>& resting() const { return resting_; }
+  const std::map<Endpoint, Mapping>& mappings() const { return mappings_; }
+  const std::map<uint64_t, InstanceNote>& instances() const { return instances_; }
+  const std::unordered_map<uint64_t, SubscriberNote>& subscribers() const { return subscribers_; }
+  /// By the number of their first block.
+  const std::map<uint64_t, AddressRange>& ranges() const { return ranges_; }
+  const std::array<std::optional<Source>, kMaxSources>& sources() const { return sources_; }
+  int64_t clock_ahead() const { return clock_ahead_; }
+  const std::optional<ConfigurationNote>& configuration() const { return configuration_; }
+  /// A checkpoint-end that was right came by.
+  bool checked() const { return checked_; }
+  /// No event since was missing.
+  bool complete() const { return complete_; }
+  /// segment-end came by.
+  bool ended() const { return ended_; }
+
+  const AddressRange* range_of_block(uint64_t block) const;
+  const AddressRange* range_of(net::Ipv4Address a) const;
+
+ private:
+  template <typename Note, typename Take>
+  void note(const Record& r, Take&& take);
+  void allocated(const Record& r);
+  void released(const Record& r);
+  void typed(const Record& r);
+  void add_range(const Record& r, const AddressRange& range);
+  void end_checkpoint(const Record& r, const CheckpointEnd& end);
+  /// Tells of overtaken holders whose release did not come before `now`.
+  void judge_overtaken(uint64_t now);
+  void fault(const Record& r, const std::string& what) const {
+    if (on_fault) on_fault(r, what);
+  }
+  uint64_t time_of(int64_t since) const {
+    return static_cast<uint64_t>(std::max<int64_t>(0, static_cast<int64_t>(opened_) + since));
+  }
+
+  uint64_t opened_;
+  std::unordered_map<uint64_t, Holder> held_;
+  std::unordered_map<uint64_t, uint64_t> resting_;
+  std::map<Endpoint, Mapping> mappings_;
+  std::map<uint64_t, InstanceNote> instances_;
+  std::unordered_map<uint64_t, SubscriberNote> subscribers_;
+  std::map<uint64_t, AddressRange> ranges_;
+  std::map<uint32_t, uint64_t> ranges_by_address_;  ///< first address → first block
+  std::array<std::optional<Source>, kMaxSources> sources_{};
+  int64_t clock_ahead_ = 0;
+  std::optional<ConfigurationNote> configuration_;
+  bool checked_ = false, complete_ = true, ended_ = false;
+  /// Allocations of blocks that were held. All of one time: a release of the same block and time is the
+  /// former holder's, and makes it right.
+  std::vector<Record> overtaken_;
+};
+
+}  // namespace culvert::logging::ledger
