@@ -14,7 +14,7 @@ constexpr std::string_view kHelp = R"(port blocks that are given out or held dow
 
 "live" has mappings, "idle" has none and is given back after port-set-timeout, "held" was given back and waits for
 hold-down-timeout (RFC 6888 REQ-8). PEAK is the most mappings at once since the block was given out. Who had a block
-in the past is in the block log.
+in the past is in the ledger: culvert log who.
 
 Example: whose port is this?
 

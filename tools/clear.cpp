@@ -54,7 +54,7 @@ int clear(const po::variables_map& given) {
                                number("static_kept"));
     }
     if (number("log_full") > 0) {
-      std::cout << fmt::format("{} kept their blocks: the block log does not accept their release now\n",
+      std::cout << fmt::format("{} kept their blocks: the ledger does not accept their release now\n",
                                number("log_full"));
     }
   });

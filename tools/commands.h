@@ -22,6 +22,8 @@ int run_reload(int argc, char** argv);
 
 /// `culvert config`: looks at a configuration file, without a running box (config.cpp).
 int run_config(int argc, char** argv);
+/// `culvert log`: searches a ledger, without a running box (log.cpp).
+int run_log(int argc, char** argv);
 /// `culvert ce`: the customer's end of a softwire on a TUN device (ce.cpp).
 int run_ce(int argc, char** argv);
 /// `culvert replay`: captures through the pipeline (replay/replay.cpp).

@@ -37,6 +37,7 @@ constexpr std::array kSubcommands = {
     Subcommand{"clear", "end mappings, or all that a subscriber holds", run_clear},
     Subcommand{"reload", "apply the changed configuration file", run_reload},
     Subcommand{"config", "check a configuration file, print its schema or key reference", run_config},
+    Subcommand{"log", "who held which address and ports when", run_log},
     Subcommand{"ce", "the customer's end of a softwire, on a TUN device", run_ce},
     Subcommand{"replay", "what the box would do to a capture", run_replay},
 };

@@ -132,7 +132,7 @@ int run(const Arguments& arguments) {
                       "its own control-socket",
                       config.control_socket));
     }
-    control::Appliance appliance(config, log, {arguments.idle_sleep});
+    control::Appliance appliance(config, log, {arguments.idle_sleep, CULVERT_VERSION});
     control::Api api(appliance.loop(), control::source_of(appliance));
     log.info(
         "control socket {}{}", config.control_socket,

@@ -14,7 +14,8 @@ import sys
 
 LIVE_MAGIC = b"CULVLIVE"
 MARK = b"\xc5\xba"
-MAX_PAYLOAD = 4 << 20
+MAX_PAYLOAD = MAX_EVENTS = 4 << 20
+MAX_TIME = 1 << 61
 TYPES = {
     0: "record-lost", 1: "started", 2: "stopped", 3: "mapping-created", 4: "mapping-deleted", 5: "session-created",
     6: "session-deleted", 7: "refused", 32: "source", 33: "instance", 34: "address-range", 35: "subscriber", 36: "held",
@@ -79,7 +80,10 @@ class Reader:
 
     def zigzag(self):
         n = self.varint()
-        return n >> 1 ^ -(n & 1)
+        n = n >> 1 ^ -(n & 1)
+        if not -MAX_TIME < n < MAX_TIME:
+            raise Malformed
+        return n
 
     def text(self):
         return self.take(self.varint())
@@ -124,7 +128,7 @@ BODIES = {
     35: lambda r: {"number": r.varint(), "instance": r.varint(), "prefix": r.prefix()},
     36: lambda r: {"block": r.varint(), "subscriber": r.varint(), "since": r.zigzag(), "reason": r.fixed(1)},
     37: lambda r: {"block": r.varint(), "since": r.zigzag()},
-    38: lambda r: binding(r) | {"since": r.zigzag(), "ends": r.zigzag()},
+    38: lambda r: binding(r) | {"since": r.zigzag(), "lifetime": r.varint()},
     39: lambda r: {"held": r.varint(), "resting": r.varint(), "mappings": r.varint()},
     40: lambda r: {"ahead": r.zigzag()},
     41: lambda r: {"sha256": r.take(32).hex(), "algorithmic": r.text().decode(errors="replace")},
@@ -151,8 +155,12 @@ class Live:
 
     def __init__(self, data):
         self.data = data
+        if len(data) < 40:
+            raise Malformed
         magic, version, size, crc, self.serial, self.opened, self.first = struct.unpack_from("<8sHHIQQQ", data)
         if magic != LIVE_MAGIC or version != 1 or not 40 <= size <= len(data) or crc32c(data[16:size]) != crc:
+            raise Malformed
+        if self.opened >= MAX_TIME or self.first >= MAX_TIME:
             raise Malformed
         self.at, self.events, self.time = size, 0, self.opened
 
@@ -163,7 +171,7 @@ class Live:
             return None
         size, events = int.from_bytes(header[2:5], "little"), int.from_bytes(header[5:8], "little")
         payload = self.data[at + 12:at + 12 + size]
-        if not 0 < size <= MAX_PAYLOAD or len(payload) < size or events < self.events:
+        if not 0 < size <= MAX_PAYLOAD or len(payload) < size or not self.events <= events <= MAX_EVENTS:
             return None
         if crc32c(struct.pack("<Q", self.serial) + header[2:8] + payload) != int.from_bytes(header[8:12], "little"):
             return None
@@ -178,34 +186,51 @@ class Live:
             end = at if at >= 0 else len(self.data)
             lost = batch[1] - self.events if batch else 0
             if end != self.at or lost:
-                yield {"damage": self.at, "bytes": end - self.at, "first-ordinal": self.first + self.events, "events": lost}
+                yield self.damage(self.at, end - self.at, lost)
             if not batch:
                 return
             self.at, self.events = end + 12 + len(batch[0]), batch[1]
             yield from self.records(batch[0])
 
     def records(self, payload):
-        r, worker = Reader(payload), 0
-        self.time = max(self.time, self.opened + r.varint())
-        while r:
-            head = r.fixed(1)
-            if 0x80 <= head < 0xC0:
-                worker = head & 0x3F
-                continue
-            if 0x40 <= head < 0x80:
+        """The records of the batch that ends where self.at is, up to what breaks the rules."""
+        r, worker, good = Reader(payload), 0, 0
+        try:
+            time = self.opened + r.varint()
+            if not self.time <= time < MAX_TIME:
                 raise Malformed
-            self.time += r.varint()
-            if head >= 0xC0:
-                out, event = typed(head & 0x3F, r.text()), head & 0x3F < 32
-            else:
-                out = {"record": "block-released" if head & 0x20 else "block-allocated", "block": r.varint()}
-                out["peak" if head & 0x20 else "subscriber"] = r.varint()
-                out["reason"], event = REASONS.get(head & 0x1F, head & 0x1F), True
-            out["time"] = self.time
-            if event:
-                out |= {"ordinal": self.first + self.events, "worker": worker}
-                self.events += 1
-            yield out
+            self.time = time
+            while r:
+                good = r.at
+                head = r.fixed(1)
+                if 0x80 <= head < 0xC0:
+                    worker = head & 0x3F
+                    continue
+                yield self.record(head, worker, r)
+        except Malformed:
+            yield self.damage(self.at - len(payload) + good, len(payload) - good, 0)
+
+    def record(self, head, worker, r):
+        """The record with this first byte."""
+        if 0x40 <= head < 0x80:
+            raise Malformed
+        time = self.time + r.varint()
+        if head >= 0xC0:
+            out, event = typed(head & 0x3F, r.text()), head & 0x3F < 32
+        else:
+            out = {"record": "block-released" if head & 0x20 else "block-allocated", "block": r.varint()}
+            out["peak" if head & 0x20 else "subscriber"] = r.varint()
+            out["reason"], event = REASONS.get(head & 0x1F, head & 0x1F), True
+        if time >= MAX_TIME or event and self.events >= MAX_EVENTS:
+            raise Malformed
+        out["time"] = self.time = time
+        if event:
+            out |= {"ordinal": self.first + self.events, "worker": worker}
+            self.events += 1
+        return out
+
+    def damage(self, offset, size, events):
+        return {"damage": offset, "bytes": size, "first-ordinal": self.first + self.events, "events": events}
 
 
 def main():
@@ -216,16 +241,15 @@ def main():
         try:
             with open(path, "rb") as f:
                 segment = Live(f.read())
-        except (OSError, Malformed, struct.error) as e:
-            print(f"ledger_reader.py: {path}: {e or 'is no segment of a ledger'}", file=sys.stderr)
+        except OSError as e:
+            print(f"ledger_reader.py: {e}", file=sys.stderr)
             return 2
-        try:
-            for item in segment:
-                damaged |= "damage" in item
-                print(json.dumps(item))
         except Malformed:
-            print(f"ledger_reader.py: {path}: malformed before offset {segment.at}", file=sys.stderr)
-            damaged = True
+            print(f"ledger_reader.py: {path}: is no live segment of a ledger", file=sys.stderr)
+            return 2
+        for item in segment:
+            damaged |= "damage" in item or "malformed" in item
+            print(json.dumps(item))
     return int(damaged)
 
 

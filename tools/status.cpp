@@ -41,7 +41,7 @@ void print(const nlohmann::json& s) {
   std::string log =
       fmt::format("{} events written, {} waiting", number("log_written"), number("log_waiting"));
   if (number("log_errors") > 0) log += fmt::format("; {} WRITES FAILED", number("log_errors"));
-  line("block log", log);
+  line("ledger", log);
   if (number("pools_draining") > 0)
     line("draining", fmt::format("{} pools (culvert pools)", number("pools_draining")));
   std::cout << '\n';

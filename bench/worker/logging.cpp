@@ -9,7 +9,7 @@
 
 #include "cpus.h"
 #include "flows.h"
-#include "logging/block_log.h"
+#include "logging/recorder.h"
 #include "scenarios.h"
 
 namespace culvert::bench {
@@ -123,24 +123,31 @@ class Street {
   uint32_t next_ = 0;
 };
 
-/// The log thread of culvertd, on a CPU of its own and with a file.
+/// The recorder of culvertd, on a CPU of its own and with a ledger.
 class Writer {
  public:
   Writer(Box& box, int cpu) {
     const Scratch folder;
-    log_.emplace(folder.path() + "/blocks.log");
+    const auto clock = [at = box.now()] { return at; };  // the box's own is not for other threads
+    auto ledger = std::make_unique<logging::ledger::Ledger>(
+        folder.path(), clock(), logging::ledger::Ledger::Options{.tell = [](const std::string&) {}});
+    ledger->define(box.engine().definitions(), clock());
+    if (ledger->commit(clock()) != logging::ledger::Ledger::Commit::done)
+      throw std::runtime_error(ledger->error());
     const OnCpu there(cpu);  // threads start where their maker is
-    thread_.emplace(*log_, box.engine().rings(), [](const std::string&) {});
+    recorder_.emplace(std::move(ledger), logging::Recorder::Setup{.rings = box.engine().rings(),
+                                                                  .clock = clock,
+                                                                  .clock_ahead = [] { return int64_t{0}; },
+                                                                  .complain = [](const std::string&) {}});
   }
-  /// Lines written until now.
+  /// Events written until now.
   uint64_t written() const {
-    if (thread_->write_errors() != 0) throw std::runtime_error("the block log could not be written");
-    return thread_->written();
+    if (recorder_->stats().errors != 0) throw std::runtime_error("the ledger could not be written");
+    return recorder_->stats().events;
   }
 
  private:
-  std::optional<logging::BlockLog> log_;
-  std::optional<logging::LogThread> thread_;
+  std::optional<logging::Recorder> recorder_;
 };
 
 struct BestLogged : Best {

@@ -166,7 +166,9 @@ Config build(const Record& root, const std::string& file) {
   set(c.hold_down.max, root, "hold-down-max");
   set(c.drain_timeout, root, "pool-drain-timeout");
   set(c.icmp_error_rate, root, "icmp-error-rate-limit");
-  set(c.logging.block_log, logging, "block-log");
+  c.logging.strict = logging.get<std::string>("durability").value_or("buffered") == "strict";
+  set(c.logging.ledger_directory, logging, "ledger-directory");
+  set(c.logging.segment_events, logging, "ledger-segment-events");
   set(c.logging.ring_directory, logging, "ring-directory");
   set(c.control_socket, root, "control-socket");
   set(c.metrics_address, root, "metrics-address");

@@ -7,6 +7,7 @@
 /// (dataplane/tables.h), the packet path never reads it.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -164,15 +165,18 @@ struct HoldDown {
 };
 
 struct Logging {
-  std::string block_log = "/var/log/culvert/blocks.log";
-  std::string ring_directory = "/var/lib/culvert";  ///< the file-backed rings between workers and log thread
+  std::string ledger_directory = "/var/lib/culvert/ledger";
+  bool strict = false;                                ///< durability: strict
+  uint32_t segment_events = 4'194'304;                ///< ledger-segment-events
+  std::string ring_directory = "/run/culvert/rings";  ///< the file-backed rings between workers and recorder
   bool operator==(const Logging&) const = default;
 };
 
 struct Config {
-  std::string file;              ///< where it was read from, for messages
-  uint16_t workers = 1;          ///< 1–64
-  std::vector<uint16_t> lcores;  ///< CPU of the control core, then of each worker; empty: chosen
+  std::string file;                  ///< where it was read from, for messages
+  std::array<uint8_t, 32> sha256{};  ///< of its text
+  uint16_t workers = 1;              ///< 1–64
+  std::vector<uint16_t> lcores;      ///< CPU of the control core, then of each worker; empty: chosen
   std::vector<Interface> interfaces;
   Capacity capacity;
   HoldDown hold_down;

@@ -143,17 +143,40 @@ constexpr Key capacity_keys[] = {
 constexpr Section capacity_section{
     "capacity", "What is taken at start, for the whole box; the workers share it evenly.", capacity_keys};
 
+constexpr Choice durability_choices[] = {
+    {"buffered",
+     "it serves at once; a crash of the machine may lose the records of the last 100 ms, and then nobody "
+     "gets a "
+     "new block before `hold-down-timeout` is over"},
+    {"strict", "its first packets wait until the record is on the disk"},
+};
+
 constexpr Key logging_keys[] = {
-    {.name = "block-log",
+    {.name = "durability",
+     .kind = Kind::choice,
+     .meaning = "What a new port block waits for.",
+     .default_text = "buffered",
+     .choices = durability_choices,
+     .restart = true},
+    {.name = "ledger-directory",
      .kind = Kind::path,
-     .meaning = "File of block records: every port block allocated and released.",
+     .meaning = "Directory of the ledger: the record of who held which address and ports when.",
      .reference = "RFC 6888 §4",
-     .default_text = "/var/log/culvert/blocks.log",
+     .default_text = "/var/lib/culvert/ledger",
+     .restart = true},
+    {.name = "ledger-segment-events",
+     .kind = Kind::integer,
+     .meaning = "Events after which a segment of the ledger ends, if the day does not end before.",
+     .default_text = "4194304",
+     .min = 1000,
+     .max = 4'194'304,
      .restart = true},
     {.name = "ring-directory",
      .kind = Kind::path,
-     .meaning = "Directory of the file-backed rings between the workers and the log thread.",
-     .default_text = "/var/lib/culvert",
+     .meaning =
+         "Directory of the file-backed rings between the workers and the recorder. In memory (tmpfs) they "
+         "cost no disk writes and outlive a crash of culvertd; on a disk they delay packets when it is slow.",
+     .default_text = "/run/culvert/rings",
      .restart = true},
 };
 constexpr Section logging_section{"logging", "Where records go.", logging_keys};

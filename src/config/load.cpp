@@ -1,6 +1,7 @@
 #include "config/load.h"
 
 #include <fmt/format.h>
+#include <openssl/sha.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -30,7 +31,9 @@ std::variant<Config, Problems> load(std::string_view yaml, const std::string& na
   check_static_mappings(root, report);
   check_capacity(root, report);
   if (!report.empty()) return report.take();
-  return build(root, name);
+  Config config = build(root, name);
+  SHA256(reinterpret_cast<const unsigned char*>(yaml.data()), yaml.size(), config.sha256.data());
+  return config;
 }
 
 Problems unreadable(const std::string& path, int error) {

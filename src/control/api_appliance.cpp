@@ -42,8 +42,8 @@ BoxStatus box_of(const Appliance& appliance) {
   out.reloads = appliance.reloads();
   out.buffers_in_use = appliance.buffers_in_use();
   out.buffers = appliance.buffers();
-  out.log_written = appliance.log_thread().written();
-  out.log_errors = appliance.log_thread().write_errors();
+  out.log_written = appliance.recorder().events;
+  out.log_errors = appliance.recorder().errors;
   out.log_waiting = appliance.records_waiting();
   return out;
 }

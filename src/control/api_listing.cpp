@@ -2,6 +2,7 @@
 
 #include "control/api_json.h"
 #include "control/api_scan.h"
+#include "net/mapped.h"
 
 namespace culvert::control {
 namespace {
@@ -115,7 +116,7 @@ class MappingScan : public Scan<MappingRow> {
     JsonRow row(out);
     row.text("instance", policy.name).text("carriage", name_of(policy.carriage));
     row.text("protocol", control::name_of(m.internal.protocol));
-    row.text("subscriber", subscriber_text(r.prefix, r.mask));
+    row.text("subscriber", net::subscriber_text(r.prefix, r.mask));
     if (policy.carriage == config::Carriage::ds_lite) row.text("b4", m.internal.ipv6.text());
     if (policy.carriage == config::Carriage::nat64) {
       endpoint(row, "internal", m.internal.ipv6, m.internal.port);
@@ -179,7 +180,7 @@ class SubscriberScan : public Scan<SubscriberRow> {
     const dataplane::InstanceView& policy = instance(s.key.instance);
     JsonRow row(out);
     row.text("instance", policy.name).text("carriage", name_of(policy.carriage));
-    row.text("subscriber", subscriber_text(s.key.prefix, s.mask));
+    row.text("subscriber", net::subscriber_text(s.key.prefix, s.mask));
     if (r.external) row.text("external", r.external->text());
     row.number("blocks", s.block_count).number("blocks_limit", policy.max_blocks);
     row.number("mappings", s.mappings).number("mappings_limit", policy.limits.mappings);
@@ -238,7 +239,7 @@ class BlockScan : public Scan<BlockRow> {
     row.text("instance", instance(r.instance).name).text("external", r.external.text());
     row.number("first_port", r.first).number("last_port", r.last);
     if (b.state == BlockState::live) {
-      row.text("state", b.idle ? "idle" : "live").text("subscriber", subscriber_text(r.prefix, r.mask));
+      row.text("state", b.idle ? "idle" : "live").text("subscriber", net::subscriber_text(r.prefix, r.mask));
       if (b.idle) row.number("released_in", seconds_until(b.idle_until, now_));
     } else {
       row.text("state", "held");

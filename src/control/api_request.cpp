@@ -8,21 +8,17 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "net/mapped.h"
+
 namespace culvert::control {
 namespace {
 
 using nlohmann::json;
 
-constexpr unsigned kMappedBits = 96;  ///< ::ffff:0:0/96
-
 /// A mistake in the request; what() is for the operator.
 struct RequestError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-
-net::Ipv6Address mapped(net::Ipv4Address a) {
-  return net::Ipv6Address::from_halves(0, uint64_t{0xffff} << 32 | a.value());
-}
 
 /// What the operator typed, short and printable enough for a message.
 std::string shown(std::string_view text) {
@@ -34,12 +30,7 @@ std::string shown(std::string_view text) {
 }
 
 net::Ipv6Prefix parse_subscriber(std::string_view text) {
-  if (const auto v4 = net::Ipv4Address::parse(text)) return {mapped(*v4), 128};
-  if (const auto v6 = net::Ipv6Address::parse(text)) return {*v6, 128};
-  if (const auto v4 = net::Ipv4Prefix::parse(text)) {
-    return {mapped(v4->address), static_cast<uint8_t>(kMappedBits + v4->length)};
-  }
-  if (const auto v6 = net::Ipv6Prefix::parse(text)) return *v6;
+  if (const auto prefix = net::parse_subscriber(text)) return *prefix;
   throw RequestError(fmt::format(
       "subscriber {}: not an address or prefix (host bits zero), like 2001:db8:1::/56 or 100.64.0.7",
       shown(text)));
@@ -205,13 +196,6 @@ std::variant<ApiRequest, std::string> parse_request(std::string_view line) {
   } catch (const RequestError& e) {
     return std::string(e.what());
   }
-}
-
-std::string subscriber_text(const net::Ipv6Address& prefix, unsigned mask) {
-  const bool ipv4 = prefix.high() == 0 && prefix.low() >> 32 == 0xffff && mask >= kMappedBits;
-  std::string out = ipv4 ? net::Ipv4Address(static_cast<uint32_t>(prefix.low())).text() : prefix.text();
-  if (mask < 128) out += fmt::format("/{}", ipv4 ? mask - kMappedBits : mask);
-  return out;
 }
 
 std::string_view name_of(config::Protocol p) {

@@ -56,8 +56,6 @@ struct ApiRequest {
 /// What was asked, or what is wrong with it. Safe on any bytes.
 std::variant<ApiRequest, std::string> parse_request(std::string_view line);
 
-/// A subscriber's prefix as the block log writes it: 2001:db8:1::/56, 100.64.0.7.
-std::string subscriber_text(const net::Ipv6Address& prefix, unsigned mask);
 /// The word for a protocol: udp, tcp, icmp.
 std::string_view name_of(config::Protocol p);
 

@@ -26,6 +26,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using dataplane::Port;
+using logging::ledger::Ledger;
 
 constexpr auto kDrainAtMost = 1s;       ///< how long an orderly stop waits for packets that are under way
 constexpr auto kDrainQuiet = 20ms;      ///< and how long nothing must have moved
@@ -57,8 +58,14 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
     facts.push_back({port_of(i).id(), port_of(i).mac()});
     macs.push_back(port_of(i).mac());
   }
+  std::unique_ptr<logging::ledger::Ledger> ledger = open_ledger(config);
+  Inheritance inheritance = inheritance_of(ledger->state());
+  if (ledger->uncertain())
+    inheritance.nothing_new_before =
+        now() + static_cast<Millis>(std::chrono::milliseconds(config.hold_down.timeout).count());
   Engine::Options engine_options;
   engine_options.buffers = buffers_.get();
+  engine_options.inheritance = &inheritance;
   for (const auto& port : ports_)
     if (auto rss = port->steering().rss()) engine_options.rss = rss;
   dataplane::populate_pages(true);
@@ -75,7 +82,7 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   for (const auto& port : ports_)
     log_.info("device {}: steering {}", port->device(), port->steering().text());
 
-  start_log(config);
+  start_recorder(std::move(ledger), options.version);
   exception_path_ =
       std::make_unique<ExceptionPath>(loop_, engine_->fabric(), config.interfaces, macs,
                                       [this](const std::string& text) { log_.warning("{}", text); });
@@ -98,10 +105,7 @@ Appliance::Appliance(const config::Config& config, Log& log, const Options& opti
   started_at_ = applied_at_ = now();
 }
 
-Appliance::~Appliance() {
-  stop_workers();
-  engine_->mark_run(logging::EventKind::stopped, now());
-}
+Appliance::~Appliance() { stop_workers(); }
 
 void Appliance::open_ports(const config::Config& config) {
   for (const config::Interface& i : config.interfaces) {
@@ -146,36 +150,54 @@ void Appliance::open_ports(const config::Config& config) {
   }
 }
 
-void Appliance::start_log(const config::Config& config) {
-  block_log_ = std::make_unique<logging::BlockLog>(config.logging.block_log);
-  std::vector<logging::EventRing*> rings = engine_->rings();
-  uint32_t recovered = 0, damaged = 0;
-  for (const logging::EventRing* ring : rings) {
-    recovered += ring->recovered();
-    damaged += ring->damaged();
-  }
-  // What a process with more workers left behind is written now; its files have no further use.
-  for (const auto& [path, worker] : logging::ring_files_from(config.logging.ring_directory, config.workers)) {
-    logging::EventRing ring(path, 1);
-    ring.mark(logging::EventKind::started, now(), static_cast<uint8_t>(worker));
-    recovered += ring.recovered();
-    damaged += ring.damaged();
-    block_log_->drain(ring);
-    if (ring.waiting() == 0) {
-      std::error_code ignored;
-      std::filesystem::remove(path, ignored);
-    } else {
-      log_.error("{}: {} records of an earlier run wait there until the block log can be written", path,
-                 ring.waiting());
-    }
-  }
-  if (recovered != 0) {
-    log_.warning("{} records of a process that ended without writing them go to the block log now",
-                 recovered);
-  }
-  if (damaged != 0) log_.error("{} of them were destroyed by a crash of the machine (record-lost)", damaged);
-  log_thread_ = std::make_unique<logging::LogThread>(
-      *block_log_, rings, [this](const std::string& text) { log_.error("{}", text); });
+/// Opens the ledger and puts on record what an ended process left in its rings. From here on it tells who
+/// holds what.
+std::unique_ptr<Ledger> Appliance::open_ledger(const config::Config& config) {
+  auto ledger = std::make_unique<Ledger>(
+      config.logging.ledger_directory, now(),
+      Ledger::Options{.tell = [this](const std::string& text) { log_.error("{}", text); },
+                      .strict = config.logging.strict,
+                      .segment_events = config.logging.segment_events});
+  clock_.not_before(ledger->last_time() + 1);
+  const logging::Recovered found = logging::recover_rings(config.logging.ring_directory, *ledger, now());
+  if (found.events != 0)
+    log_.warning("{} records of a process that ended without writing them are in the ledger now",
+                 found.events);
+  if (found.destroyed != 0)
+    log_.error("{} of them were destroyed by a crash of the machine (record-lost)", found.destroyed);
+  return ledger;
+}
+
+/// Begins this run in the ledger and hands it to the recorder.
+void Appliance::start_recorder(std::unique_ptr<Ledger> ledger, const std::string& version) {
+  for (const uint64_t block : engine_->disinherited())
+    ledger->release(block, logging::Reason::restart, now());
+  for (const auto& endpoint : engine_->mappings_that_left()) ledger->end_mapping(endpoint, now());
+  ledger->define(engine_->definitions(), now());
+  if (ledger->start(version, now()) != Ledger::Commit::done)
+    throw std::runtime_error(fmt::format(
+        "ledger {}; make room or name another directory as logging: ledger-directory", ledger->error()));
+  if (ledger->uncertain())
+    log_.warning("the machine crashed, and may have lost records: no new blocks before {} s are over",
+                 engine_->config().hold_down.timeout.count());
+  if (const size_t held = ledger->state().held().size(); held != 0)
+    log_.info("{} port blocks are with the subscribers who held them", held);
+  recorder_ = std::make_unique<logging::Recorder>(
+      std::move(ledger), logging::Recorder::Setup{
+                             .rings = engine_->rings(),
+                             .clock = [this] { return now(); },
+                             .clock_ahead = [this] { return clock_.off_by(); },
+                             .complain = [this](const std::string& text) { log_.error("{}", text); },
+                             .sync_every = engine_->config().logging.strict ? 0ms : 100ms,
+                         });
+  engine_->define = [this](const logging::ledger::Definitions& d) { return recorder_->define(d); };
+  keeper_ = std::make_unique<logging::Keeper>(
+      logging::Keeper::Setup{.directory = engine_->config().logging.ledger_directory,
+                             .note_sealed =
+                                 [this](const logging::ledger::SegmentNote& segment) {
+                                   return recorder_->note(logging::ledger::Type::sealed, segment);
+                                 },
+                             .complain = [this](const std::string& text) { log_.error("{}", text); }});
 }
 
 void Appliance::start_workers(const Options& options) {
@@ -323,7 +345,6 @@ std::string Appliance::reload() {
   } else {
     log_.error("reload: {} is not applied, the configuration in force stays:\n{}", config_path(), error);
   }
-  log_thread_->request_reopen();  // logrotate sends SIGHUP
   sd_notify(0, "READY=1");
   return error;
 }

@@ -1,6 +1,7 @@
 /// The appliance: an Engine driven by real cores and devices. It owns, in the order they come to life:
 ///
-///     EAL → packet buffers → Ports → Engine → LogThread → ExceptionPath, Neighbours → workers' lcores
+///     EAL → packet buffers → Ports → ledger → Engine → Recorder, Keeper → ExceptionPath, Neighbours →
+///     workers' lcores
 ///
 /// and takes them down the other way round.
 ///
@@ -23,7 +24,8 @@
 #include "control/log.h"
 #include "dataplane/eal.h"
 #include "dataplane/port.h"
-#include "logging/block_log.h"
+#include "logging/keeper.h"
+#include "logging/recorder.h"
 
 namespace culvert::control {
 
@@ -38,6 +40,7 @@ class Appliance {
     /// Workers sleep up to 50 µs when idle. By default only where lcores share CPUs, so that they do not
     /// starve each other; on cores of their own they poll without a pause.
     enum class IdleSleep : uint8_t { when_shared, always, never } idle_sleep = IdleSleep::when_shared;
+    std::string version;  ///< of culvertd, for the ledger
   };
 
   /// Takes devices and memory, starts the workers, and blocks the signals that run() serves. Throws
@@ -87,14 +90,15 @@ class Appliance {
   uint32_t buffers_in_use() const;
   uint32_t buffers() const;
 
-  /// Records on disk since the start, failed writes, and records that wait.
-  const logging::LogThread& log_thread() const { return *log_thread_; }
+  /// Events on the disk since the start, failed writes, and events that wait.
+  const logging::RecorderStats& recorder() const { return recorder_->stats(); }
   uint32_t records_waiting() const;
 
  private:
   void open_ports(const config::Config& config);
   void steer();
-  void start_log(const config::Config& config);
+  std::unique_ptr<logging::ledger::Ledger> open_ledger(const config::Config& config);
+  void start_recorder(std::unique_ptr<logging::ledger::Ledger> ledger, const std::string& version);
   void start_workers(const Options& options);
   void stop_workers();
   void tick();
@@ -111,8 +115,8 @@ class Appliance {
   std::vector<unsigned> port_of_interface_;
   std::vector<uint8_t> links_up_;  ///< by interface, when announce() looked last
   std::unique_ptr<Engine> engine_;
-  std::unique_ptr<logging::BlockLog> block_log_;
-  std::unique_ptr<logging::LogThread> log_thread_;
+  std::unique_ptr<logging::Recorder> recorder_;
+  std::unique_ptr<logging::Keeper> keeper_;
   std::unique_ptr<ExceptionPath> exception_path_;
   std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<QuiescentState> quiescent_;

@@ -8,6 +8,7 @@
 /// Thread: any.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <ctime>
 
@@ -18,6 +19,12 @@ namespace culvert::control {
 class Clock {
  public:
   Clock() : base_(read(CLOCK_REALTIME) - read(CLOCK_MONOTONIC_COARSE)) {}
+
+  /// Sets it forward to `earliest`, if it is behind: what is on record lies in the past. Before anybody else
+  /// looks at it.
+  void not_before(dataplane::Millis earliest) {
+    base_ = std::max(base_, static_cast<int64_t>(earliest) - read(CLOCK_MONOTONIC_COARSE));
+  }
 
   dataplane::Millis now() const {
     return static_cast<dataplane::Millis>(base_ + read(CLOCK_MONOTONIC_COARSE));

@@ -71,16 +71,26 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
         "{} interfaces; there is one inside and one outside, or one that is both", config.interfaces.size()));
   const unsigned n = config.workers;
   fabric_ = std::make_unique<dataplane::Fabric>(n, 4096, options.buffers);
-  auto built = registry_.build(config, now);
+  auto built = registry_.build(config, now, [this](const logging::ledger::Definitions& d) {
+    definitions_ = d;
+    return std::string();
+  });
   if (!built.error.empty()) throw std::runtime_error(built.error);
+  Division division;
+  if (options.inheritance != nullptr) {
+    division = divide(*options.inheritance, *built.tables, now);
+    registry_.inherit(division.pins);
+    // Once more, since static mappings follow their addresses' owners.
+    built.tables = registry_.build(config, now).tables;
+  }
   fill_interfaces(*built.tables, config);
 
   Seeds seeds(options.seed);
   for (unsigned i = 0; i < n; i++) {
-    rings_.push_back(options.ring_files
-                         ? std::make_unique<logging::EventRing>(
-                               logging::ring_path(config.logging.ring_directory, i), options.event_ring_size)
-                         : std::make_unique<logging::EventRing>(options.event_ring_size));
+    rings_.push_back(options.ring_files ? std::make_unique<logging::EventRing>(
+                                              logging::ring_path(config.logging.ring_directory, i),
+                                              options.event_ring_size, now)
+                                        : std::make_unique<logging::EventRing>(options.event_ring_size));
     dataplane::BindingSetup setup;
     setup.self = static_cast<WorkerId>(i);
     setup.mappings = share_of(config.capacity.mappings, n);
@@ -91,21 +101,45 @@ Engine::Engine(const config::Config& config, std::vector<InterfaceFacts> facts, 
     for (uint64_t& w : setup.hash_key.word) w = seeds.next();
     setup.seed = seeds.next();
     setup.log = rings_.back().get();
+    setup.strict = options.ring_files && config.logging.strict;
     workers_.push_back(std::make_unique<Worker>(setup, *fabric_));
     // Nobody runs the workers yet, so this thread may touch their state.
     for (const auto& pool : built.added)
       workers_.back()->binding().blocks().attach(std::make_unique<BlockAllocator>(*pool, setup.self));
   }
-  if (options.ring_files) mark_run(logging::EventKind::started, now);
   tables_ = std::move(built.tables);
   fabric_->tables.store(tables_.get(), std::memory_order_release);
-  for (const auto& entry : tables_->statics) add_static(entry);
+  give_back(division, now);
+  add_statics(options.inheritance == nullptr ? Inheritance() : *options.inheritance);
 }
 
 Engine::~Engine() = default;
 
-void Engine::mark_run(logging::EventKind kind, Millis at) {
-  for (unsigned w = 0; w < rings_.size(); ++w) rings_[w]->mark(kind, at, static_cast<uint8_t>(w));
+/// Makes the static mappings; those that are on record so are not put there again.
+void Engine::add_statics(const Inheritance& inheritance) {
+  for (const auto& worker : workers_)
+    worker->binding().blocks().give_nothing_before(inheritance.nothing_new_before);
+  auto left = inheritance.mappings;
+  for (const dataplane::StaticEntry& entry : tables_->statics) {
+    const bool known = on_record(inheritance, *tables_, entry);
+    if (known) left.erase(endpoint_of(entry));
+    add_static(entry, known);
+  }
+  for (const auto& [endpoint, binding] : left) mappings_that_left_.push_back(endpoint);
+}
+
+/// Gives subscribers the blocks that they held in the run before; nobody runs the workers yet.
+void Engine::give_back(const Division& division, Millis now) {
+  disinherited_ = division.refused;
+  for (const Division::Rest& r : division.rests)
+    workers_[tables_->pools[r.pool]->block_owner(r.block)]->binding().blocks().rest(*tables_, r.pool, r.block,
+                                                                                    r.since);
+  for (const Division::Share& s : division.shares) {
+    dataplane::StatefulBinding& binding = workers_[s.worker]->binding();
+    if (binding.inherit(*tables_, s.who, s.mask, s.pool, s.block, now)) continue;
+    disinherited_.push_back(s.number);
+    binding.blocks().rest(*tables_, s.pool, s.block, now);
+  }
 }
 
 std::vector<logging::EventRing*> Engine::rings() {
@@ -186,7 +220,7 @@ std::string Engine::needs_restart(const config::Config& next) const {
 
 std::string Engine::apply(const config::Config& next, Millis now) {
   if (std::string reason = needs_restart(next); !reason.empty()) return reason;
-  auto built = registry_.build(next, now);
+  auto built = registry_.build(next, now, define);
   if (!built.error.empty()) return built.error;
   fill_interfaces(*built.tables, next);
   for (const auto& pool : built.added) {
@@ -258,12 +292,12 @@ void Engine::publish(std::unique_ptr<Tables> tables) {
   if (synchronize) synchronize();
 }
 
-void Engine::add_static(const dataplane::StaticEntry& entry) {
+void Engine::add_static(const dataplane::StaticEntry& entry, bool on_record) {
   const Pool* pool = tables_->pool_of(entry.external.address);
   if (pool == nullptr) return;
   const WorkerId owner = pool->address_owner(pool->index_of(entry.external.address));
   run(owner, [&](Worker& worker, const Tables& t, Millis at) {
-    auto outcome = worker.binding().add_static(t, entry, at);
+    auto outcome = worker.binding().add_static(t, entry, at, on_record);
     if (const auto* why = std::get_if<dataplane::DropReason>(&outcome))
       warnings_.push_back(fmt::format("static mapping of {}:{} could not be made: {}",
                                       entry.external.address.text(), entry.external.port.value(),

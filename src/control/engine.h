@@ -17,11 +17,12 @@
 #include <vector>
 
 #include "config/config.h"
+#include "control/inheritance.h"
 #include "dataplane/worker.h"
+#include "logging/ledger/definitions.h"
 
 namespace culvert::control {
 
-using dataplane::Millis;
 using dataplane::WorkerId;
 
 /// What only the driver of an engine knows about an interface. In the order of Config::interfaces.
@@ -37,7 +38,9 @@ class Engine {
     uint64_t seed = 0;  ///< 0: drawn from the system's entropy
     rte_mempool* buffers = nullptr;
     bool ring_files = true;  ///< event rings in logging.ring-directory, else in memory
-    uint32_t event_ring_size = 65536;
+    uint32_t event_ring_size = logging::EventRing::kUsualCapacity;
+    /// What subscribers held before; only read by the constructor. Null: nothing.
+    const Inheritance* inheritance = nullptr;
     /// What the inside port's hardware steers subscribers by; null: it does not.
     std::shared_ptr<const dataplane::SubscriberRss> rss;
   };
@@ -54,12 +57,21 @@ class Engine {
   const dataplane::Tables& tables() const { return *tables_; }
   const config::Config& config() const { return config_; }
   std::vector<logging::EventRing*> rings();
-  /// Puts on record that all workers start or have ended, while none of them runs. With ring files the start
-  /// is marked by the constructor.
-  void mark_run(logging::EventKind kind, Millis at);
+  /// What the ledger must know before the workers run.
+  const logging::ledger::Definitions& definitions() const { return definitions_; }
+  /// Blocks of the inheritance, by the ledger's numbers, that nobody could be given.
+  const std::vector<uint64_t>& disinherited() const { return disinherited_; }
   /// The cell a configured next hop's link-layer address is read from; the control core sets it as it learns.
   dataplane::NextHopCell& next_hop_ipv4(unsigned interface) { return next_hops_[2 * interface]; }
   dataplane::NextHopCell& next_hop_ipv6(unsigned interface) { return next_hops_[2 * interface + 1]; }
+
+  /// Explicit mappings of the inheritance that the configuration does not have.
+  const std::vector<logging::ledger::State::Endpoint>& mappings_that_left() const {
+    return mappings_that_left_;
+  }
+  /// Puts on record what the numbers of later events stand for, before any worker makes one; its error ends
+  /// apply(). Null: nobody records.
+  std::function<std::string(const logging::ledger::Definitions&)> define;
 
   /// Applies a changed configuration: all of it, or nothing and the reason. What needs a restart (capacities,
   /// interfaces, workers, a pool's port geometry) is refused with the figures. Reason is empty on success.
@@ -93,7 +105,9 @@ class Engine {
   void publish(std::unique_ptr<dataplane::Tables> tables);
   void fill_interfaces(dataplane::Tables& tables, const config::Config& config);
   void level(dataplane::Pool& pool);
-  void add_static(const dataplane::StaticEntry& entry);
+  void give_back(const Division& division, Millis now);
+  void add_statics(const Inheritance& inheritance);
+  void add_static(const dataplane::StaticEntry& entry, bool on_record = false);
   void remove_statics();
   void expel_strangers();
   std::vector<uint16_t> drained_pools() const;
@@ -108,6 +122,9 @@ class Engine {
   std::vector<std::unique_ptr<logging::EventRing>> rings_;
   std::vector<std::unique_ptr<dataplane::Worker>> workers_;
   std::vector<std::string> warnings_;
+  logging::ledger::Definitions definitions_;
+  std::vector<uint64_t> disinherited_;
+  std::vector<logging::ledger::State::Endpoint> mappings_that_left_;
   std::vector<dataplane::StaticEntry> departing_;  ///< static mappings whose end is not on record yet
   uint64_t owners_version_ = 1;
   Millis started_with_ = 0, levelled_ = 0, retired_ = 0;

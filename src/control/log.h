@@ -2,7 +2,7 @@
 ///
 /// With $JOURNAL_STREAM set (systemd started us) a line begins with sd-daemon(3)'s `<N>` priority and the
 /// journal adds the time; otherwise with a timestamp and the level. A line is written by one write(2), so
-/// that lines of different threads never mix. Block records are not told here: they have logging/block_log.h.
+/// that lines of different threads never mix. What is put on record is not told here: that is the ledger's.
 ///
 /// Thread: any.
 #pragma once

@@ -167,7 +167,8 @@ MemoryPlan plan_memory(const config::Config& config) {
   add_workers(plan, config);
   Adder rings(plan, "rings and the program", "", 1);
   rings.other(kProcess);
-  rings.other(config.workers * (uint64_t{65536} * sizeof(logging::Event) + 5120 * sizeof(void*)));
+  rings.other(config.workers *
+              (logging::EventRing::bytes_for(logging::EventRing::kUsualCapacity) + 5120 * sizeof(void*)));
   return plan;
 }
 

@@ -53,11 +53,27 @@ MappingId Pipeline::make_mapping(Packet& p, const StatefulBinding::Newcomer& new
   }
   auto outcome = w_.binding_.create(t_, newcomer, p.internal, now_);
   if (const auto* why = std::get_if<DropReason>(&outcome)) {
+    if (*why == DropReason::record_pending) {
+      wait_for_record(p, newcomer.hash);
+      return kNoMapping;
+    }
     answer_error(p, net::kIcmpUnreachable, net::kHostUnreachable);  // RFC 6888 REQ-11B
     drop(p, *why);
     return kNoMapping;
   }
   return std::get<MappingId>(outcome);
+}
+
+void Pipeline::wait_for_record(Packet& p, uint64_t who) {
+  if (!w_.waiting_.push(p.m, w_.binding_.blocks().log().pushed(), who))
+    return drop(p, DropReason::record_pending);
+  Mark mark;
+  mark.interface = p.interface;
+  mark.form = Form::from_inside;
+  mark.handed_over = p.handed_over;
+  mark.cut = p.cut;
+  mark.put(p.m);
+  settle(p);
 }
 
 std::optional<SubscriberRule> Pipeline::rule_for(const Packet& p) const {

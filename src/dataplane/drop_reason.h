@@ -45,6 +45,8 @@ namespace culvert::dataplane {
   X(no_ports, "no-ports", "subscriber's blocks are full and he may have no more")                           \
   X(no_blocks, "no-blocks", "pool has no free port block")                                                  \
   X(log_full, "log-full", "block refused because its record could not be accepted (never unlogged)")        \
+  X(record_pending, "record-pending",                                                                       \
+    "newcomer whose block's record is not on the disk yet, when no more may wait (durability: strict)")     \
   X(mapping_table_full, "mapping-table-full", "capacity mappings is used up")                               \
   X(session_table_full, "session-table-full", "capacity sessions is used up")                               \
   X(subscriber_table_full, "subscriber-table-full", "capacity subscribers is used up")                      \

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dataplane/tables.h"
+#include "logging/ledger/definitions.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -171,7 +172,31 @@ void Registry::add_statics(Tables& t, const config::Instance& instance, uint8_t 
   }
 }
 
-Registry::Result Registry::build(const config::Config& config, Millis now) {
+/// What the ledger must know before the first event of these pools.
+logging::ledger::Definitions Registry::definitions(const State& state, const Tables& t,
+                                                   const config::Config& config) {
+  logging::ledger::Definitions d;
+  std::array<size_t, kMaxInstances> index{};
+  for (const auto& [identity, slot] : state.instance_slots) {
+    const InstanceView& view = t.instances[slot].configured ? t.instances[slot] : state.views[slot];
+    index[slot] = d.instances.size();
+    d.instances.push_back({view.name, static_cast<logging::Entry::Carriage>(view.carriage)});
+  }
+  for (const auto& pool : state.pools) {
+    if (!pool) continue;
+    d.ranges.push_back({.instance = index[pool->instance()],
+                        .first_address = pool->prefix().address,
+                        .addresses = pool->addresses(),
+                        .first_port = pool->ports().first_port,
+                        .set_size = pool->ports().set_size,
+                        .sets = pool->sets()});
+  }
+  d.configuration.sha256 = config.sha256;
+  d.hold_ms = ms(config.hold_down.timeout);
+  return d;
+}
+
+Registry::Result Registry::build(const config::Config& config, Millis now, const Agree& agree) {
   Result result;
   State state = state_;
   auto tables = std::make_unique<Tables>(workers_, rss_);
@@ -187,6 +212,12 @@ Registry::Result Registry::build(const config::Config& config, Millis now) {
       result.added.clear();
       return result;
     }
+  }
+
+  if (agree) result.error = agree(definitions(state, t, config));
+  if (!result.error.empty()) {
+    result.added.clear();
+    return result;
   }
 
   // From here on nothing can fail.
@@ -238,6 +269,7 @@ Registry::Result Registry::build(const config::Config& config, Millis now) {
     }
     for (const auto& a : i.ipv6_addresses) t.own_ipv6.push_back(a.address);
   }
+  t.steering.follow(inherited_);
   for (size_t i = 0; i < slots.size(); i++) add_statics(t, config.instances[i], slots[i]);
 
   t.pools = state.pools;

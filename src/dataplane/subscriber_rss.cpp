@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "net/mapped.h"
+
 namespace culvert::dataplane {
 namespace {
 
@@ -124,11 +126,10 @@ bool SubscriberRss::keeps(const SubscriberMasks& masks) const {
 }
 
 std::optional<uint32_t> SubscriberRss::entry(const net::Ipv6Address& source) const {
-  static constexpr std::array<uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  const bool ipv4 = std::equal(kMapped.begin(), kMapped.end(), source.bytes.begin());
+  const bool ipv4 = net::mapped_ipv4(source).has_value();
   if (ipv4 ? !steers_ipv4() : !steers_ipv6()) return std::nullopt;
   uint32_t entry = 0;
-  const size_t skip = ipv4 ? kMapped.size() : 0;
+  const size_t skip = ipv4 ? net::kMappedBits / 8 : 0;
   for (size_t i = skip; i < source.bytes.size(); i++) entry ^= adds_[i - skip][source.bytes[i]];
   return entry;
 }

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <bitset>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -22,6 +23,10 @@
 #include "dataplane/steering.h"
 #include "net/range_map.h"
 #include "net/rfc6052.h"
+
+namespace culvert::logging::ledger {
+struct Definitions;
+}
 
 namespace culvert::dataplane {
 
@@ -206,8 +211,15 @@ class Registry {
     std::vector<std::shared_ptr<Pool>> added;
   };
   /// A snapshot for this configuration. Interfaces are the caller's to fill in. Pools that are in use but no
-  /// longer configured stay in it, draining; pools whose geometry changed are refused with an error.
-  Result build(const config::Config& config, Millis now);
+  /// longer configured stay in it, draining; pools whose geometry changed are refused with an error. `agree`
+  /// is asked before anything changes, and its error is the result's: what numbers in later events stand for
+  /// must be on record first.
+  using Agree = std::function<std::string(const logging::ledger::Definitions&)>;
+  Result build(const config::Config& config, Millis now, const Agree& agree = {});
+
+  /// Subscribers who hold blocks of the run before, and so belong to the worker that got those. In tables
+  /// that are built from now on.
+  void inherit(std::shared_ptr<const Steering::Pins> pins) { inherited_ = std::move(pins); }
 
   /// Leaves a drained pool out of the tables that are built from now on.
   void forget(uint16_t slot) { state_.pools[slot] = nullptr; }
@@ -227,10 +239,13 @@ class Registry {
   std::string add_pools(State& state, Tables& t, const config::Instance& instance, uint8_t slot,
                         std::vector<std::shared_ptr<Pool>>* added) const;
   static void add_statics(Tables& t, const config::Instance& instance, uint8_t slot);
+  static logging::ledger::Definitions definitions(const State& state, const Tables& t,
+                                                  const config::Config& config);
 
   unsigned workers_;
   uint32_t capacity_;
   std::shared_ptr<const SubscriberRss> rss_;
+  std::shared_ptr<const Steering::Pins> inherited_;
   uint64_t version_ = 0;
   State state_;
 };

@@ -43,6 +43,7 @@ Fabric::~Fabric() {
 
 Worker::Worker(const BindingSetup& setup, Fabric& fabric)
     : self_(setup.self),
+      strict_(setup.strict),
       fabric_(fabric),
       binding_(setup, counters_),
       tasks_(make_ring(1024, RING_F_SC_DEQ)),
@@ -56,6 +57,7 @@ Worker::Worker(const BindingSetup& setup, Fabric& fabric)
 Worker::~Worker() {
   void* task;
   while (rte_ring_dequeue(tasks_, &task) == 0) delete static_cast<Task*>(task);
+  while (rte_mbuf* m = waiting_.pop(~uint64_t{0})) free_packet(m);
   std::free(tasks_);
 }
 
@@ -94,6 +96,8 @@ unsigned Worker::poll(Millis now) {
     (*owned)(*this, tables, now);
     pending_.fetch_sub(1, std::memory_order_release);
   }
+  if (strict_) [[unlikely]]
+    serve_waiting(tables, now);
   binding_.sweep(tables, now);
   fragments_behind_ = inside_fragments_.sweep(now);
   fragments_behind_ |= outside_fragments_.sweep(now);
@@ -104,6 +108,16 @@ unsigned Worker::poll(Millis now) {
   }
   syns_behind_ = held_syns_.due(now) != nullptr;
   return count;
+}
+
+/// Newcomers whose blocks' records have come to the disk go on.
+void Worker::serve_waiting(const Tables& tables, Millis now) {
+  const uint64_t durable = binding_.blocks().log().released();
+  binding_.blocks().serve_recorded(tables, now);
+  Pipeline pipeline(*this, tables, now);
+  rte_mbuf* m = nullptr;
+  for (unsigned n = 0; n < kBurst && (m = waiting_.pop(durable)) != nullptr; n++) pipeline.take_marked(m);
+  pipeline.run();
 }
 
 void Worker::post(Task task) {

@@ -30,6 +30,7 @@
 #include "dataplane/identifications.h"
 #include "dataplane/packet.h"
 #include "dataplane/tables.h"
+#include "dataplane/waiting_packets.h"
 
 namespace culvert::dataplane {
 
@@ -104,7 +105,10 @@ class Worker {
  private:
   friend class Pipeline;
 
+  void serve_waiting(const Tables& tables, Millis now);
+
   WorkerId self_;
+  bool strict_;
   Fabric& fabric_;
   Counters counters_;
   StatefulBinding binding_;
@@ -114,6 +118,7 @@ class Worker {
   bool fragments_behind_ = false, syns_behind_ = false;
   IcmpBudget icmp_budget_;
   HeldSyns held_syns_;
+  WaitingPackets waiting_;
   Reassembly inside_fragments_, outside_fragments_;
   net::Random random_;
   Identifications identifications_;

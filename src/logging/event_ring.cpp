@@ -20,15 +20,14 @@ namespace culvert::logging {
 namespace {
 
 constexpr char kMagic[8] = {'c', 'u', 'l', 'v', 'r', 'i', 'n', 'g'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kHeaderBytes = 4096;
-
-size_t bytes_for(uint32_t capacity) { return kHeaderBytes + (size_t{capacity} + 1) * sizeof(Event); }
+constexpr const char* kMoveAway = "move the file away to start without its records";
 
 /// Tells a crash of the process from one of the machine.
 std::array<char, 40> boot_id() {
   std::array<char, 40> id{};
-  int fd = ::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  const int fd = ::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) {
     if (read(fd, id.data(), id.size() - 1) < 0) id = {};
     close(fd);
@@ -38,8 +37,8 @@ std::array<char, 40> boot_id() {
 
 /// Whether an event can be what was pushed as number `sequence`.
 bool whole(const Event& e, uint64_t sequence) {
-  return e.sequence == sequence && e.kind >= EventKind::block_allocated && e.kind <= EventKind::stopped &&
-         e.first_port <= e.last_port && e.subscriber_length <= 128 && e.instance[sizeof e.instance - 1] == 0;
+  return e.sequence == sequence && e.kind >= EventKind::block_allocated && e.kind <= EventKind::record_lost &&
+         e.first_port <= e.last_port && e.subscriber_length <= 128;
 }
 
 }  // namespace
@@ -50,32 +49,55 @@ struct EventRing::Header {
   uint32_t event_size;
   uint32_t capacity;
   uint32_t spare;
+  uint64_t epoch;
   std::array<char, 40> boot;
   alignas(64) std::atomic<uint64_t> head;  ///< producer's
   alignas(64) std::atomic<uint64_t> tail;  ///< consumer's
 };
 
+size_t EventRing::bytes_for(uint32_t capacity) { return kHeaderBytes + size_t{capacity} * sizeof(Event); }
+
 EventRing::EventRing(uint32_t capacity) {
-  if (capacity == 0 || capacity > kMaxCapacity) {
+  if (capacity == 0 || capacity > kMaxCapacity)
     throw std::invalid_argument(fmt::format("event ring of {} events", capacity));
-  }
   map(capacity);
-  capacity_ = capacity;
 }
 
-EventRing::EventRing(const std::string& path, uint32_t capacity) : path_(path) {
+EventRing::EventRing(const std::string& path, uint32_t capacity, uint64_t epoch) : path_(path) {
   static_assert(sizeof(Header) <= kHeaderBytes && std::atomic<uint64_t>::is_always_lock_free);
   try {
-    open(path, capacity);
+    if (capacity == 0 || capacity > kMaxCapacity)
+      fail(fmt::format("capacity {}", capacity), fmt::format("1 to {} events are possible", kMaxCapacity));
+    std::error_code ignored;  // open() tells
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+    open(O_CREAT);
+    if (find_left_behind() && waiting() != 0)
+      fail(fmt::format("{} events in it are not on record", waiting()), kMoveAway);
+    unmap();
+    damaged_ = 0;
+    make(capacity, epoch);
   } catch (...) {
-    if (header_ != nullptr) munmap(header_, bytes_);
+    unmap();
+    if (fd_ >= 0) close(fd_);
+    throw;
+  }
+}
+
+EventRing::EventRing(const std::string& path) : path_(path) {
+  try {
+    open(0);
+    if (find_left_behind()) return;
+    unmap();
+    make(1, 0);
+  } catch (...) {
+    unmap();
     if (fd_ >= 0) close(fd_);
     throw;
   }
 }
 
 EventRing::~EventRing() {
-  if (header_ != nullptr) munmap(header_, bytes_);
+  unmap();
   if (fd_ >= 0) close(fd_);
 }
 
@@ -83,16 +105,12 @@ void EventRing::fail(const std::string& what, const std::string& fix) const {
   throw std::runtime_error(fmt::format("event ring {}: {}; {}", path_, what, fix));
 }
 
-void EventRing::open(const std::string& path, uint32_t capacity) {
-  if (capacity == 0 || capacity > kMaxCapacity) {
-    fail(fmt::format("capacity {}", capacity), fmt::format("1 to {} events are possible", kMaxCapacity));
-  }
-  std::error_code ignored;  // open() below tells
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-  fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+/// Opens the file and locks it. `mode`: O_CREAT or 0.
+void EventRing::open(uint32_t mode) {
+  fd_ = ::open(path_.c_str(), static_cast<int>(mode) | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
   if (fd_ < 0) {
     fail(fmt::format("cannot be opened: {}", std::strerror(errno)),
-         "name a directory on a local disk as logging: ring-directory, writable for culvertd");
+         "name a directory that culvertd may write to as logging: ring-directory");
   }
   if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
@@ -103,64 +121,61 @@ void EventRing::open(const std::string& path, uint32_t capacity) {
   }
   struct stat st{};
   if (fstat(fd_, &st) != 0 || !S_ISREG(st.st_mode)) fail("is not a regular file", "move it away");
-  const auto size = static_cast<uint64_t>(st.st_size);
-  if (size == 0) {
-    make(capacity, 0);
-    return;
-  }
-  if (size < kHeaderBytes || size > bytes_for(kMaxCapacity)) {
-    fail(fmt::format("{} bytes cannot be a ring of this version", size),
-         "move the file away to start without it");
-  }
-  const uint64_t fit = (size - kHeaderBytes) / sizeof(Event);
-  map(static_cast<uint32_t>(std::max<uint64_t>(fit, 1) - 1));
-  check_header(size);
-  capacity_ = header_->capacity;
-  salvage();
-  if (waiting() == 0 && capacity_ != capacity) {
-    const uint64_t pushed = header_->head.load();
-    munmap(std::exchange(header_, nullptr), bytes_);
-    if (ftruncate(fd_, 0) != 0) fail(std::strerror(errno), "check the file system");
-    make(capacity, pushed);
-  } else if (int e = posix_fallocate(fd_, 0, static_cast<off_t>(size)); e != 0) {
-    fail(std::strerror(e), "make room on its file system");  // else: SIGBUS, later
-  }
-  header_->boot = boot_id();
 }
 
-void EventRing::make(uint32_t capacity, uint64_t pushed) {
+/// Maps what an ended process left. False: it left nothing, or a ring that it had not made to the end.
+bool EventRing::find_left_behind() {
+  struct stat st{};
+  fstat(fd_, &st);
+  const auto size = static_cast<uint64_t>(st.st_size);
+  if (size == 0) return false;
+  if (size < kHeaderBytes + sizeof(Event) || size > bytes_for(kMaxCapacity))
+    fail(fmt::format("{} bytes cannot be a ring of this version", size), kMoveAway);
+  map(static_cast<uint32_t>((size - kHeaderBytes) / sizeof(Event)));
+  constexpr char kUnfinished[sizeof kMagic] = {};
+  if (std::memcmp(header_->magic, kUnfinished, sizeof kUnfinished) == 0) return false;
+  check_header(size);
+  salvage();
+  return true;
+}
+
+void EventRing::make(uint32_t capacity, uint64_t epoch) {
   const size_t bytes = bytes_for(capacity);
+  if (ftruncate(fd_, 0) != 0) fail(std::strerror(errno), "check its file system");
   // posix_fallocate, so that the file has all its disk blocks now: writing to a mapping on a full disk is
   // SIGBUS.
-  if (int e = posix_fallocate(fd_, 0, static_cast<off_t>(bytes)); e != 0) {
+  if (const int e = posix_fallocate(fd_, 0, static_cast<off_t>(bytes)); e != 0) {
     if (ftruncate(fd_, 0) != 0) errno = e;
     fail(fmt::format("{} bytes are not to be had: {}", bytes, std::strerror(e)),
          "make room on its file system");
   }
   map(capacity);
-  capacity_ = capacity;
   header_->version = kVersion;
   header_->event_size = sizeof(Event);
   header_->capacity = capacity;
+  header_->epoch = epoch;
   header_->boot = boot_id();
-  header_->head = pushed;
-  header_->tail = pushed;
   std::atomic_thread_fence(std::memory_order_release);
   std::memcpy(header_->magic, kMagic, sizeof kMagic);
 }
 
 void EventRing::map(uint32_t capacity) {
   bytes_ = bytes_for(capacity);
-  const int flags = fd_ >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  capacity_ = capacity;
+  // Populated, so that no page is missing when a packet waits for its event.
+  const int flags = fd_ >= 0 ? MAP_SHARED | MAP_POPULATE : MAP_PRIVATE | MAP_ANONYMOUS;
   void* p = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, flags, fd_, 0);
   if (p == MAP_FAILED) fail(fmt::format("cannot be mapped: {}", std::strerror(errno)), "make memory free");
   header_ = static_cast<Header*>(p);
   events_ = reinterpret_cast<Event*>(static_cast<uint8_t*>(p) + kHeaderBytes);
 }
 
+void EventRing::unmap() {
+  if (header_ != nullptr) munmap(std::exchange(header_, nullptr), bytes_);
+}
+
 void EventRing::check_header(uint64_t file_size) const {
-  const char* fix = "move the file away to start without its records";
-  if (std::memcmp(header_->magic, kMagic, sizeof kMagic) != 0) fail("is not an event ring", fix);
+  if (std::memcmp(header_->magic, kMagic, sizeof kMagic) != 0) fail("is not an event ring", kMoveAway);
   if (header_->version != kVersion || header_->event_size != sizeof(Event)) {
     fail(fmt::format("is a ring of version {} with events of {} bytes; this program knows version {} with {}",
                      header_->version, header_->event_size, kVersion, sizeof(Event)),
@@ -168,65 +183,47 @@ void EventRing::check_header(uint64_t file_size) const {
   }
   if (header_->capacity == 0 || header_->capacity > kMaxCapacity ||
       bytes_for(header_->capacity) != file_size) {
-    fail(fmt::format("says it holds {} events, but is {} bytes long", header_->capacity, file_size), fix);
+    fail(fmt::format("says it holds {} events, but is {} bytes long", header_->capacity, file_size),
+         kMoveAway);
   }
   const uint64_t head = header_->head, tail = header_->tail;
-  if (tail > head || head - tail > uint64_t{header_->capacity} + 1) {
+  if (tail > head || head - tail > header_->capacity) {
     fail(fmt::format("says that {} events were pushed and {} consumed, of a capacity of {}", head, tail,
                      header_->capacity),
-         fix);
+         kMoveAway);
   }
 }
 
 /// Looks at what was left behind: keeps whole events, and marks as lost those that the machine's crash tore.
 void EventRing::salvage() {
   const uint64_t head = header_->head, tail = header_->tail;
-  recovered_ = static_cast<uint32_t>(head - tail);
   Event lost;
   lost.kind = EventKind::record_lost;
-  lost.reason = EventReason::machine_crash;
   std::vector<uint64_t> torn;
   for (uint64_t i = tail; i != head; ++i) {
     const Event& e = slot(i);
-    if (whole(e, i + 1)) {
+    if (whole(e, i + 1))
       lost.time = e.time;  // the nearest thing known
-      lost.worker = e.worker;
-    } else {
+    else
       torn.push_back(i);
-    }
   }
   damaged_ = static_cast<uint32_t>(torn.size());
-  if (damaged_ != 0 && header_->boot == boot_id()) {
-    fail(fmt::format("{} of {} waiting events are corrupt", damaged_, recovered_),
-         "move the file away to start without its records");
-  }
-  for (uint64_t i : torn) {
+  if (damaged_ != 0 && header_->boot == boot_id())
+    fail(fmt::format("{} of {} waiting events are corrupt", damaged_, head - tail), kMoveAway);
+  for (const uint64_t i : torn) {
     lost.sequence = i + 1;
     slot(i) = lost;
   }
 }
 
 bool EventRing::push(const Event& event) {
-  if (waiting() >= capacity_) return false;
-  put(event);
-  return true;
-}
-
-void EventRing::mark(EventKind kind, uint64_t time, uint8_t worker) {
-  if (waiting() > capacity_) return;
-  Event event;
-  event.kind = kind;
-  event.time = time;
-  event.worker = worker;
-  put(event);
-}
-
-void EventRing::put(const Event& event) {
   const uint64_t head = header_->head.load(std::memory_order_relaxed);
+  if (head - header_->tail.load(std::memory_order_acquire) >= capacity_) return false;
   Event& e = slot(head);
   e = event;
   e.sequence = head + 1;
   header_->head.store(head + 1, std::memory_order_release);
+  return true;
 }
 
 const Event* EventRing::peek(uint32_t ahead) const {
@@ -244,13 +241,16 @@ uint32_t EventRing::waiting() const {
   return static_cast<uint32_t>(header_->head.load(std::memory_order_acquire) - tail);
 }
 
-uint32_t EventRing::capacity() const { return capacity_; }
+uint64_t EventRing::pushed() const { return header_->head.load(std::memory_order_acquire); }
+uint64_t EventRing::released() const { return header_->tail.load(std::memory_order_acquire); }
+
+uint64_t EventRing::epoch() const { return header_->epoch; }
 
 std::string ring_path(const std::string& directory, unsigned worker) {
   return fmt::format("{}/events.{}.ring", directory, worker);
 }
 
-std::vector<std::pair<std::string, unsigned>> ring_files_from(const std::string& directory, unsigned first) {
+std::vector<std::pair<std::string, unsigned>> ring_files(const std::string& directory) {
   std::vector<std::pair<std::string, unsigned>> found;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
@@ -260,7 +260,7 @@ std::vector<std::pair<std::string, unsigned>> ring_files_from(const std::string&
     if (!name.starts_with(kBefore)) continue;
     const char* end = name.data() + name.size();
     auto [rest, error] = std::from_chars(name.data() + kBefore.size(), end, worker);
-    if (error == std::errc{} && std::string_view(rest, end) == ".ring" && worker >= first) {
+    if (error == std::errc{} && std::string_view(rest, end) == ".ring") {
       found.emplace_back(entry.path().string(), worker);
     }
   }

@@ -102,10 +102,10 @@ enum class Type : uint8_t { counter, gauge };
     "Ports in a pool's blocks; each may serve UDP, TCP and ICMP at once.")                                  \
   X(pool_draining, gauge, "culvert_pool_draining", "pool,instance",                                         \
     "1 when the pool left the configuration and waits for its last mapping or its deadline.")               \
-  X(log_written, counter, "culvert_log_events_written_total", "", "Events written to the block log.")       \
+  X(log_written, counter, "culvert_log_events_written_total", "", "Events written to the ledger.")          \
   X(log_errors, counter, "culvert_log_write_errors_total", "",                                              \
-    "Attempts to write to the block log that failed; the events wait, none is lost.")                       \
-  X(log_waiting, gauge, "culvert_log_events_waiting", "worker", "Events not yet in the block log.")         \
+    "Attempts to write to the ledger that failed; the events wait, none is lost.")                          \
+  X(log_waiting, gauge, "culvert_log_events_waiting", "worker", "Events not yet in the ledger.")            \
   X(log_ring, gauge, "culvert_log_events_waiting_capacity", "worker",                                       \
     "Events that may wait; when that many do, new blocks are refused (drop reason log-full).")              \
   X(buffers, gauge, "culvert_packet_buffers_in_use", "", "Packet buffers in use.")                          \

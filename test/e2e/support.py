@@ -110,17 +110,17 @@ class Net:
         """The same as a file's text (JSON is YAML)."""
         return json.dumps(self.config(change), indent=1)
 
-    def start(self, change=None):
-        self.daemon.start(self.text(change))
+    def start(self, change=None, keep_ledger=False):
+        self.daemon.start(self.text(change), keep_ledger=keep_ledger)
 
     def stop(self):
         if self.daemon.process is not None:
             return self.daemon.stop()
         return None
 
-    def restart(self, change=None):
+    def restart(self, change=None, keep_ledger=False):
         self.stop()
-        self.start(change)
+        self.start(change, keep_ledger)
 
     def close_sockets(self):
         for s in self.opened:

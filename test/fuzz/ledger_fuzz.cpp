@@ -1,5 +1,6 @@
 /// libFuzzer target: any bytes as a live segment of the ledger. They are read or told as damage; nothing
-/// crashes, hangs or goes back in time.
+/// crashes, hangs or goes back in time. What then holds is put into the checkpoint of a next segment, which
+/// says the same, without a fault.
 ///
 /// The first byte says what the others are: a file as it is, or payloads of batches, each behind a length of
 /// two bytes, whose headers and checksums are made right, so that what is in them is reached.
@@ -9,8 +10,9 @@
 #include <string>
 #include <string_view>
 
-#include "logging/ledger/crc32c.h"
-#include "logging/ledger/state.h"
+#include "logging/ledger/batch.h"
+#include "logging/ledger/batch_writer.h"
+#include "logging/ledger/checkpoint.h"
 
 using namespace culvert::logging::ledger;
 
@@ -32,33 +34,71 @@ uint64_t events_of(std::string_view bytes) {
 
 /// A segment of these payloads.
 std::string segment_of(std::string_view input) {
-  std::string bytes(kLiveMagic), tail;
-  ByteWriter numbers(tail);
-  numbers.fixed(kHeader.serial);
-  numbers.fixed(kHeader.opened);
-  numbers.fixed(kHeader.first_ordinal);
-  ByteWriter out(bytes);
-  out.fixed(kVersion);
-  out.fixed(static_cast<uint16_t>(kLiveHeaderBytes));
-  out.fixed(crc32c(tail));
-  out.bytes(tail);
+  std::string bytes = encode(kHeader);
   ByteReader in(input);
   for (unsigned batches = 0; !in.done() && batches < 64; batches++) {
     const auto size = in.fixed<uint16_t>();
     const std::string_view payload = in.bytes(std::min<size_t>(size % 512, in.left()));
     // Of every fourth batch the number of events before it is more than the records are.
     const uint64_t events = events_of(bytes) + ((size & 0xc000) == 0xc000 ? 1 : 0);
-    const std::string counts{static_cast<char>(payload.size()), static_cast<char>(payload.size() >> 8), 0,
-                             static_cast<char>(events),         static_cast<char>(events >> 8),         0};
-    std::string checked;
-    ByteWriter(checked).fixed(kHeader.serial);
-    checked += counts;
-    out.bytes(kBatchMark);
-    out.bytes(counts);
-    out.fixed(crc32c(payload, crc32c(checked)));
-    out.bytes(payload);
+    bytes += encode_batch(kHeader.serial, static_cast<uint32_t>(events), payload);
   }
   return bytes;
+}
+
+/// Whether `after`, read from the checkpoint of `before`, says the same under its own numbers.
+void require_same(const State& before, const State& after) {
+  const auto block_of = [&](uint64_t block) {
+    const AddressRange* range = before.range_of_block(block);
+    require(range != nullptr);
+    const auto address = range->address_of(block);
+    const uint16_t port = range->first_port_of(block);
+    require(range->has(address) && range->block_of(address, port) == block);
+    const AddressRange* other = after.range_of(address);
+    require(other != nullptr && other->instance == range->instance && other->set_size == range->set_size);
+    return other->block_of(address, port).value();
+  };
+  const auto require_same_one = [&](uint64_t old, uint64_t now) {
+    SubscriberNote who{.length = 0};  // whose record damage took
+    if (const auto known = before.subscribers().find(old); known != before.subscribers().end())
+      who = known->second;
+    who.number = now;
+    require(after.subscribers().at(now) == who);
+  };
+  require(after.held().size() == before.held().size());
+  for (const auto& [block, holder] : before.held()) {
+    State::Holder other = after.held().at(block_of(block));
+    require_same_one(holder.subscriber, other.subscriber);
+    other.subscriber = holder.subscriber;
+    require(other == holder);
+  }
+  require(after.resting().size() == before.resting().size());
+  for (const auto& [block, since] : before.resting()) require(after.resting().at(block_of(block)) == since);
+  require(after.mappings().size() == before.mappings().size());
+  for (const auto& [endpoint, mapping] : before.mappings()) {
+    State::Mapping other = after.mappings().at(endpoint);
+    require_same_one(mapping.binding.subscriber, other.binding.subscriber);
+    other.binding.subscriber = mapping.binding.subscriber;
+    require(other == mapping);
+  }
+  require(after.ranges().size() == before.ranges().size());
+  require(after.instances() == before.instances() && after.sources() == before.sources());
+  require(after.clock_ahead() == before.clock_ahead() && after.configuration() == before.configuration());
+}
+
+/// The next segment, opened at this time, begins with what held before it.
+void require_checkpoint(const State& before, uint64_t opened) {
+  const LiveHeader next{.serial = 2, .opened = opened, .first_ordinal = 1};
+  const std::string bytes = begin_segment(next, before, 0);
+  const Replayed after = replay(
+      bytes, [](const Damage&) { require(false); },
+      [](const Record&, const std::string&) { require(false); });
+  require(after.header == next && after.whole == bytes.size() && after.events == 0);
+  require(after.state.checked() && after.state.complete() && !after.state.ended());
+  require_same(before, after.state);
+  for (uint64_t i = 0; i < after.state.subscribers().size(); i++)
+    require(after.state.subscribers().contains(i));
+  require(begin_segment(next, after.state, 0) == bytes);
 }
 
 }  // namespace
@@ -90,9 +130,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     state.apply(r);
   }
   state.finish();
-  for (const auto& [block, holder] : state.held())
-    if (const AddressRange* range = state.range_of_block(block))
-      require(range->has(range->address_of(block)) &&
-              range->block_of(range->address_of(block), range->first_port_of(block)) == block);
+  require_checkpoint(state, time);
   return 0;
 }

@@ -84,10 +84,14 @@ bool is_routed(const Endpoint& subscriber, const Endpoint& remote) {
                              has_port ? std::optional(remote.port) : std::nullopt);
 }
 
+/// Whether this is an IPv4 address of the box's interfaces (box.cpp), which its own messages come from.
+bool is_own(uint32_t address) { return address == 0x0aff0001 || address == 0xc0000201; }
+
 /// The same of an ICMP message, by its own addresses or those of the packet that it is about. Its checksum is
-/// for its receiver to look at: routed with a wrong one, it keeps that.
+/// for its receiver to look at: routed with a wrong one, it keeps that. What the box itself says about such a
+/// packet is not routed.
 bool is_routed_message(const Bytes& p, const Layout& l, Side side) {
-  if (l.version != 4 || l.softwire) return false;
+  if (l.version != 4 || l.softwire || is_own(get32(p, l.ip + 12))) return false;
   const bool in = side == Side::inside;
   const auto passes = [in](std::span<const uint8_t> packet, bool forth, std::optional<uint16_t> port) {
     const uint32_t from = get32(packet, 12), to = get32(packet, 16);

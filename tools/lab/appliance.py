@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import time
 
@@ -21,7 +22,7 @@ class Culvertd:
         self.state = lab.directory / "culvertd"
         self.config = lab.directory / "culvertd.yaml"
         self.socket = self.state / "control.sock"
-        self.block_log = self.state / "blocks.log"
+        self.ledger = self.state / "ledger"
         self.process = None
 
     @property
@@ -40,10 +41,12 @@ class Culvertd:
         """Puts this lab's directory into a configuration and writes it where culvertd reads it."""
         self.config.write_text(text.replace(CONFIG_DIRECTORY, str(self.state)))
 
-    def start(self, text, timeout=20):
+    def start(self, text, timeout=20, keep_ledger=False):
+        """Nobody holds anything then, unless `keep_ledger`."""
         self.write_config(text)
+        if not keep_ledger:
+            shutil.rmtree(self.ledger, ignore_errors=True)
         (self.state / "rings").mkdir(parents=True, exist_ok=True)
-        self.block_log.unlink(missing_ok=True)
         self.process = self.lab.start_notifying("appliance", "culvertd", [self.daemon(), "--config", self.config],
                                                 timeout)
         return self
@@ -54,6 +57,13 @@ class Culvertd:
         code = self.lab.stop(self.process, timeout)
         self.process = None
         return code, time.monotonic() - began
+
+    def kill(self):
+        """SIGKILL."""
+        self.process.signal(signal.SIGKILL)
+        self.process.popen.wait(10)
+        self.lab.stop(self.process)
+        self.process = None
 
     def reload(self, text):
         """Writes the file and asks by `culvert reload`; the finished command (exit code, words)."""
@@ -87,11 +97,9 @@ class Culvertd:
         return values
 
     def log_records(self):
-        """The block log's lines."""
-        try:
-            return self.block_log.read_text().splitlines()
-        except FileNotFoundError:
-            return []
+        """The lines of `culvert log show`."""
+        shown = self.lab.run("appliance", [self.culvert, "log", "show", "--ledger", self.ledger], check=False)
+        return shown.stdout.splitlines()
 
 
 def parse_rows(text):

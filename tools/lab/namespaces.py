@@ -218,6 +218,13 @@ class Lab:
                 raise LabError(f"{what}: not so after {timeout:g} s")
             time.sleep(every)
 
+    def mount_tmpfs(self, directory, size):
+        """Puts a small file system on a directory of the lab's; programs that are started from now on see it."""
+        self._must(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)])
+
+    def unmount(self, directory):
+        self._must(["umount", "-l", str(directory)])
+
     def _must(self, arguments, stdin=None):
         result = subprocess.run(arguments, input=stdin, text=True, capture_output=True)
         if result.returncode != 0:
@@ -242,6 +249,10 @@ def _remove(lab_id):
             shutil.rmtree(folder, ignore_errors=True)
         if not any(NETNS_CONFIG.iterdir()):
             NETNS_CONFIG.rmdir()
+    with open("/proc/self/mounts") as mounts:
+        left = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{STATE / lab_id}/")]
+    for directory in left:
+        subprocess.run(["umount", "-l", directory], capture_output=True)
     shutil.rmtree(STATE / lab_id, ignore_errors=True)
     if STATE.is_dir() and not any(STATE.iterdir()):
         STATE.rmdir()

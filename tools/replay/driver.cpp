@@ -3,6 +3,7 @@
 #include <rte_mbuf.h>
 
 #include "dataplane/packet.h"
+#include "logging/event_entry.h"
 #include "net/headers.h"
 
 namespace culvert::replay {
@@ -19,9 +20,9 @@ net::MacAddress mac(uint8_t last) { return {{0x02, 0xc0, 0, 0, 0, last}}; }
 
 }  // namespace
 
-Driver::Driver(const config::Config& config, uint64_t seed, logging::BlockLog* log, uint64_t start_ns,
-               Output output)
-    : log_(log), output_(std::move(output)), now_(start_ns / 1'000'000), now_ns_(start_ns) {
+Driver::Driver(const config::Config& config, uint64_t seed, uint64_t start_ns,
+               Output output, Records records)
+    : output_(std::move(output)), records_(std::move(records)), now_(start_ns / 1'000'000), now_ns_(start_ns) {
   dataplane::init_eal_for_replay(256);
   buffers_ = dataplane::make_buffers("replay", kBuffers, kRoom);
   std::vector<control::InterfaceFacts> facts;
@@ -113,11 +114,20 @@ void Driver::settle() {
     dataplane::free_packet(static_cast<rte_mbuf*>(m));
   }
   for (logging::EventRing* ring : engine_->rings()) {
-    if (log_ != nullptr)
-      log_->drain(*ring);
-    else
-      ring->release(ring->waiting());
+    while (const logging::Event* event = ring->peek()) {
+      if (records_) record(*event);
+      ring->release(1);
+    }
   }
+}
+
+void Driver::record(const logging::Event& event) const {
+  const dataplane::Tables& tables = engine_->tables();
+  // A pool that is gone has no instance any more.
+  const dataplane::Pool* pool = tables.pool_of(event.external);
+  const dataplane::InstanceView& instance = tables.instances[pool == nullptr ? 0 : pool->instance()];
+  records_(logging::entry_of(event, pool == nullptr ? "" : instance.name,
+                             static_cast<logging::Entry::Carriage>(instance.carriage)));
 }
 
 void Driver::empty_outboxes() {

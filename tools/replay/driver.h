@@ -14,7 +14,7 @@
 
 #include "control/engine.h"
 #include "dataplane/eal.h"
-#include "logging/block_log.h"
+#include "logging/entry.h"
 #include "replay/capture_reader.h"
 
 namespace culvert::replay {
@@ -24,9 +24,12 @@ class Driver {
   /// What becomes of a frame that leaves: its side, time and bytes (Ethernet).
   using Output = std::function<void(Side, uint64_t timestamp_ns, std::span<const uint8_t>)>;
 
-  /// `log` gets the block records; null discards them. `start_ns`: the first frame's time.
-  Driver(const config::Config& config, uint64_t seed, logging::BlockLog* log, uint64_t start_ns,
-         Output output);
+  /// An event that goes on record.
+  using Records = std::function<void(const logging::Entry&)>;
+
+  /// `records` may be empty. `start_ns`: the first frame's time.
+  Driver(const config::Config& config, uint64_t seed, uint64_t start_ns,
+         Output output, Records records);
   ~Driver();
 
   /// Takes in a frame; frames come in order of time. Raw IP gets an Ethernet header.
@@ -46,13 +49,14 @@ class Driver {
   /// Polls all workers until no packet is under way, then empties outboxes and record rings.
   void settle();
   void empty_outboxes();
+  void record(const logging::Event& event) const;
   uint16_t port_of(Side side) const;
   const config::Interface& interface_of(Side side) const;
 
   dataplane::BufferPool buffers_;
   std::unique_ptr<control::Engine> engine_;
-  logging::BlockLog* log_;
   Output output_;
+  Records records_;
   std::vector<rte_mbuf*> burst_;
   Side burst_side_ = Side::inside;
   dataplane::Millis now_;

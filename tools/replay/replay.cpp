@@ -10,6 +10,7 @@
 #include "replay/capture_writer.h"
 #include "replay/driver.h"
 #include "replay/merge.h"
+#include "replay/record_file.h"
 
 namespace culvert::tools {
 namespace {
@@ -18,6 +19,7 @@ namespace po = boost::program_options;
 using replay::CaptureReader;
 using replay::CaptureWriter;
 using replay::LinkType;
+using replay::RecordFile;
 using replay::Side;
 
 struct Arguments {
@@ -158,11 +160,8 @@ int replay(const Arguments& a) {
   std::optional<CaptureWriter> writers[2];
   if (!a.write_inside.empty()) writers[0].emplace(a.write_inside, types[0]);
   if (!a.write_outside.empty()) writers[1].emplace(a.write_outside, types[1]);
-  std::optional<logging::BlockLog> log;
-  if (!a.block_log.empty()) {
-    if (std::filesystem::is_regular_file(a.block_log)) std::filesystem::resize_file(a.block_log, 0);
-    log.emplace(a.block_log);
-  }
+  std::optional<RecordFile> records;
+  if (!a.block_log.empty()) records.emplace(a.block_log);
 
   replay::FrameMerger frames(std::move(inside), std::move(outside));
   // A capture that breaks off, as a killed tcpdump leaves it, counts up to there.
@@ -177,18 +176,18 @@ int replay(const Arguments& a) {
   };
   auto frame = next();
   replay::Driver driver(
-      config, static_cast<uint64_t>(a.seed), log ? &*log : nullptr, frame ? frame->timestamp_ns : 0,
+      config, static_cast<uint64_t>(a.seed), frame ? frame->timestamp_ns : 0,
       [&](Side side, uint64_t at, std::span<const uint8_t> bytes) {
         const auto i = static_cast<size_t>(side);
         if (!writers[i]) return;
         writers[i]->write(at, types[i] == LinkType::raw_ip ? without_ethernet(bytes) : bytes);
-      });
+      },
+      records ? [&](const logging::Entry& e) { records->write(e); } : replay::Driver::Records());
   for (; frame; frame = next()) driver.push(*frame, types[static_cast<size_t>(frame->side)]);
   driver.run_on(static_cast<uint64_t>(a.until * 1000));
   for (auto& w : writers)
     if (w) w->close();
-  if (log && log->error() != 0)
-    throw std::runtime_error(fmt::format("{}: {}", a.block_log, strerror(log->error())));
+  if (records) records->close();
   for (const auto& warning : driver.engine().take_warnings()) fmt::print(stderr, "warning: {}\n", warning);
   if (a.json)
     fmt::print("{}\n", statistics(driver).dump(2));

@@ -11,7 +11,7 @@ BlockAllocator::BlockAllocator(Pool& pool, WorkerId self)
   for (uint32_t a = 0; a < pool.addresses(); a++) {
     for (uint32_t s = 0; s < pool.sets(); s++) {
       BlockIndex b = a * pool.sets() + s;
-      if (pool.block_owner(b) == self) append(b);
+      if (pool.block_owner(b) == self && pool.block(b).state == BlockState::free) append(b);
     }
   }
   // Linked backwards so that equally empty addresses are taken in their natural order.

@@ -16,7 +16,7 @@ namespace culvert::dataplane {
 
 class BlockAllocator {
  public:
-  /// Takes up everything the owner table gives this worker.
+  /// Takes up everything free that the owner table gives this worker.
   BlockAllocator(Pool& pool, WorkerId self);
 
   /// What that takes, in bytes, with `sets` blocks an address.

@@ -20,6 +20,7 @@ PortBlocks::PortBlocks(const BindingSetup& setup, SubscriberTable& subscribers, 
       counters_(counters),
       log_(setup.log),
       random_(setup.seed),
+      unrecorded_(setup.strict ? kMostUnrecorded : 0),
       held_(setup.held) {}
 
 void PortBlocks::attach(std::unique_ptr<BlockAllocator> allocator) {
@@ -62,7 +63,7 @@ std::variant<BlockPort, DropReason> PortBlocks::choose(const Tables& tables, Sub
   if (const auto found = find_free(tables, s, key, luck)) return *found;
   auto grown = grow(tables, id, now);
   if (const auto* why = std::get_if<DropReason>(&grown)) {
-    counters_.block_refusals.add();
+    if (*why != DropReason::record_pending) counters_.block_refusals.add();
     return *why;
   }
   // The new block is the first of his chain, and empty.
@@ -98,7 +99,11 @@ std::variant<BlockPort, DropReason> PortBlocks::grow(const Tables& tables, Subsc
   Subscriber& s = subscribers_[id];
   const InstanceView& policy = tables.instances[s.key.instance];
   if (!policy.configured) return DropReason::draining;
+  if (s.waiting) return DropReason::record_pending;
   if (s.block_count >= policy.max_blocks) return DropReason::no_ports;
+  if (now < nothing_new_before_) [[unlikely]]
+    return DropReason::no_blocks;
+  if (!unrecorded_.empty() && unrecorded_count_ == unrecorded_.size()) return DropReason::log_full;
   BlockIndex b = kNoBlock;
   uint16_t slot = 0;
   // RFC 6888 REQ-2: all of a subscriber's ports on one address, unless its pool is on its way out.
@@ -116,49 +121,91 @@ std::variant<BlockPort, DropReason> PortBlocks::grow(const Tables& tables, Subsc
   if (b == kNoBlock) return DropReason::no_blocks;
 
   Pool& pool = *tables.pools[slot];
-  auto reason = s.block_count == 0 ? logging::EventReason::first_packet : logging::EventReason::ports_used_up;
+  const auto reason = s.block_count == 0 ? logging::Reason::first_packet : logging::Reason::ports_used_up;
   // Promise 1: the record comes first, and without it there is no block.
-  if (!record(tables, logging::EventKind::block_allocated, reason, s, pool.address_of(b), pool.first_port(b),
-              pool.last_port(b), 0, now)) {
+  pool.block(b).peak = 0;
+  if (!record_block(logging::EventKind::block_allocated, reason, s, pool, b, now)) {
     allocators_[slot]->give(b);
     return DropReason::log_full;
   }
-  s.paired = true;
-  s.pool = slot;
-  s.address = b / pool.sets();
-  s.block_count++;
-  Block& block = pool.block(b);
-  block.state = BlockState::live;
-  block.subscriber = id;
-  block.next_of_subscriber = s.first_block;
-  block.next_pool = s.first_pool;
-  block.peak = 0;
-  s.first_block = b;
-  s.first_pool = slot;
-  link_idle(pool, b, ShortTime(now + policy.port_set));  // until its first mapping, which follows at once
+  take(pool, b, id);
   counters_.blocks_allocated.add();
-  counters_.blocks_live.add();
-  return BlockPort{slot, b, 0};
+  if (unrecorded_.empty()) {
+    chain(pool, b, ShortTime(now + policy.port_set));
+    return BlockPort{slot, b, 0};
+  }
+  s.waiting = true;
+  unrecorded_[(unrecorded_head_ + unrecorded_count_++) % unrecorded_.size()] = {log_->pushed(), slot, b};
+  return DropReason::record_pending;
 }
 
-bool PortBlocks::record(const Tables& tables, logging::EventKind kind, logging::EventReason reason,
-                        const Subscriber& s, net::Ipv4Address external, uint16_t first, uint16_t last,
-                        uint16_t peak, Millis now, uint8_t protocol) {
+void PortBlocks::serve_recorded(const Tables& tables, Millis now) {
+  const uint64_t durable = unrecorded_count_ == 0 ? 0 : log_->released();
+  for (; unrecorded_count_ != 0 && unrecorded_[unrecorded_head_].sequence <= durable; unrecorded_count_--) {
+    const Unrecorded& u = unrecorded_[unrecorded_head_];
+    Pool& pool = *tables.pools[u.pool];
+    subscribers_[pool.block(u.block).subscriber].waiting = false;
+    chain(pool, u.block, ShortTime(now + tables.instances[pool.instance()].port_set));
+    unrecorded_head_ = (unrecorded_head_ + 1) % unrecorded_.size();
+  }
+}
+
+/// The block is the subscriber's from now on.
+void PortBlocks::take(Pool& pool, BlockIndex b, SubscriberId id) {
+  Subscriber& s = subscribers_[id];
+  s.paired = true;
+  s.pool = pool.slot();
+  s.address = b / pool.sets();
+  s.block_count++;
+  pool.block(b).state = BlockState::live;
+  pool.block(b).subscriber = id;
+  counters_.blocks_live.add();
+}
+
+/// A block that was taken serves. It is idle until its first mapping, which mostly follows at once.
+void PortBlocks::chain(Pool& pool, BlockIndex b, ShortTime idle_until) {
+  Block& block = pool.block(b);
+  Subscriber& s = subscribers_[block.subscriber];
+  block.next_of_subscriber = s.first_block;
+  block.next_pool = s.first_pool;
+  s.first_block = b;
+  s.first_pool = pool.slot();
+  link_idle(pool, b, idle_until);
+}
+
+bool PortBlocks::inherit(const Tables& tables, SubscriberId id, uint16_t slot, BlockIndex b, Millis now) {
+  const InstanceView& policy = tables.instances[subscribers_[id].key.instance];
+  if (subscribers_[id].block_count >= policy.max_blocks) return false;
+  take(*tables.pools[slot], b, id);
+  chain(*tables.pools[slot], b, ShortTime(now + policy.port_set));
+  return true;
+}
+
+void PortBlocks::rest(const Tables& tables, uint16_t slot, BlockIndex b, Millis since) {
+  Block& block = tables.pools[slot]->block(b);
+  block.state = BlockState::held;
+  block.subscriber = kNobody;
+  push_held(tables, {ShortTime(since + tables.hold_ms), b, slot, 0, PortSpace::udp, true});
+}
+
+bool PortBlocks::record(logging::Event event) {
+  event.worker = self_;
+  return log_->push(event);
+}
+
+bool PortBlocks::record_block(logging::EventKind kind, logging::Reason reason, const Subscriber& s,
+                              const Pool& pool, BlockIndex b, Millis now) {
   logging::Event e;
   e.time = now;
   e.kind = kind;
   e.reason = reason;
   e.subscriber = s.key.prefix;
   e.subscriber_length = s.mask;
-  e.external = external;
-  e.first_port = first;
-  e.last_port = last;
-  e.peak = peak;
-  e.protocol = protocol;
-  e.worker = self_;
-  const std::string& name = tables.instances[s.key.instance].name;
-  std::copy_n(name.data(), std::min(name.size(), sizeof e.instance - 1), e.instance);
-  return log_->push(e);
+  e.external = pool.address_of(b);
+  e.first_port = pool.first_port(b);
+  e.last_port = pool.last_port(b);
+  e.peak = pool.block(b).peak;
+  return record(e);
 }
 
 void PortBlocks::use(const Tables& tables, BlockPort port, PortSpace space) {
@@ -204,21 +251,18 @@ void PortBlocks::release_held(const Tables& tables, const HeldItem& item) {
   pool.block(item.block).taken[static_cast<size_t>(item.space)]--;
 }
 
-bool PortBlocks::release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason,
+bool PortBlocks::release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::Reason reason,
                                Millis now) {
   Block& block = pool.block(b);
   const SubscriberId who = block.subscriber;
   Subscriber& s = subscribers_[who];
-  if (!record(tables, logging::EventKind::block_released, reason, s, pool.address_of(b), pool.first_port(b),
-              pool.last_port(b), block.peak, now))
+  if (!record_block(logging::EventKind::block_released, reason, s, pool, b, now))
     return false;  // stays idle, and is tried again
   unlink_idle(pool, b);
   unchain(tables, s, pool.slot(), b);
   s.block_count--;
   if (s.block_count == 0 && s.static_mappings == 0) s.paired = false;
-  block.state = BlockState::held;
-  block.subscriber = kNobody;
-  push_held(tables, {ShortTime(now + tables.hold_ms), b, pool.slot(), 0, PortSpace::udp, true});
+  rest(tables, pool.slot(), b, now);
   counters_.blocks_released.add();
   counters_.blocks_live.subtract();
   forget_if_unused(who);
@@ -292,7 +336,7 @@ bool PortBlocks::sweep_idle(const Tables& tables, Millis now) {
     if (idle_[slot].first == kNoBlock) continue;
     Pool& pool = *tables.pools[slot];
     const bool leaving = pool.draining;
-    const auto reason = leaving ? logging::EventReason::pool_removed : logging::EventReason::idle;
+    const auto reason = leaving ? logging::Reason::pool_removed : logging::Reason::idle;
     const auto longest = static_cast<int32_t>(tables.instances[pool.instance()].port_set);
     // Releases can wait, allocations cannot: half of the ring is theirs.
     while (idle_[slot].first != kNoBlock) {

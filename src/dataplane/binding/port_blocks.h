@@ -50,16 +50,25 @@ class PortBlocks {
   /// The mapping has ended. `hold`: the port must rest before it is used again.
   void release(const Tables& tables, BlockPort port, PortSpace space, bool hold, Millis now);
   /// Takes a block without mappings back. False when the log ring is full: he keeps it, to be tried again.
-  bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::EventReason reason, Millis now);
+  bool release_block(const Tables& tables, Pool& pool, BlockIndex b, logging::Reason reason, Millis now);
   /// Hands back what has rested long enough, and idle blocks whose time is over: some of it, and returns
   /// whether more is due.
   bool sweep(const Tables& tables, Millis now);
 
-  /// Puts ports first to last of `external` on record as given to, or taken from, this subscriber.
-  /// `protocol`: of a single explicit port, else 0. False when the log ring is full.
-  bool record(const Tables& tables, logging::EventKind kind, logging::EventReason reason, const Subscriber& s,
-              net::Ipv4Address external, uint16_t first, uint16_t last, uint16_t peak, Millis now,
-              uint8_t protocol = 0);
+  /// Lets blocks serve whose records have come to the disk. Strict durability only.
+  void serve_recorded(const Tables& tables, Millis now);
+  const logging::EventRing& log() const { return *log_; }
+
+  /// The block is his already, of the run before: it is on record, and marked live since before attach().
+  /// False: he may not have so many.
+  bool inherit(const Tables& tables, SubscriberId id, uint16_t slot, BlockIndex b, Millis now);
+  /// The block belongs to nobody, and to nobody else before the hold-down is over. In the order of `since`.
+  void rest(const Tables& tables, uint16_t slot, BlockIndex b, Millis since);
+  /// No block is given before then: some may be in use of which there is no record.
+  void give_nothing_before(Millis then) { nothing_new_before_ = then; }
+
+  /// Puts an event of this worker's on record. False when the log ring is full.
+  bool record(logging::Event event);
   /// A subscriber is known for as long as he has a mapping or a block.
   void forget_if_unused(SubscriberId id);
 
@@ -85,6 +94,10 @@ class PortBlocks {
   static bool find_port(Pool& pool, BlockIndex b, PortSpace space, int parity, uint32_t luck,
                         uint16_t* offset);
   std::variant<BlockPort, DropReason> grow(const Tables& tables, SubscriberId id, Millis now);
+  bool record_block(logging::EventKind kind, logging::Reason reason, const Subscriber& s, const Pool& pool,
+                    BlockIndex b, Millis now);
+  void take(Pool& pool, BlockIndex b, SubscriberId id);
+  void chain(Pool& pool, BlockIndex b, ShortTime idle_until);
   static void unchain(const Tables& tables, Subscriber& s, uint16_t slot, BlockIndex b);
   void push_held(const Tables& tables, const HeldItem& item);
   void release_held(const Tables& tables, const HeldItem& item);
@@ -97,6 +110,16 @@ class PortBlocks {
   Counters& counters_;
   logging::EventRing* log_;
   net::Random random_;
+  Millis nothing_new_before_ = 0;
+  /// Strict: blocks whose records are on their way to the disk, oldest first.
+  struct Unrecorded {
+    uint64_t sequence;
+    uint16_t pool;
+    BlockIndex block;
+  };
+  static constexpr size_t kMostUnrecorded = 4096;
+  std::vector<Unrecorded> unrecorded_;  ///< a ring of kMostUnrecorded; empty: records need not wait
+  size_t unrecorded_head_ = 0, unrecorded_count_ = 0;
   HoldQueue held_;
   std::vector<std::unique_ptr<BlockAllocator>> allocators_;  ///< by pool slot
   std::vector<IdleList> idle_;                               ///< by pool slot

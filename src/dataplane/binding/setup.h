@@ -17,6 +17,7 @@ struct BindingSetup {
   net::HashKey hash_key;
   uint64_t seed = 1;                  ///< of random choices
   logging::EventRing* log = nullptr;  ///< not owned
+  bool strict = false;                ///< a block serves when its record is on the disk (durability: strict)
 };
 
 }  // namespace culvert::dataplane

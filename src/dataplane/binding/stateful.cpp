@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "dataplane/carriage/deltas.h"
+#include "net/mapped.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -18,6 +19,24 @@ ExternalKey endpoint(const Tables& tables, BlockPort port, Protocol protocol) {
   const Pool& pool = *tables.pools[port.pool];
   return {pool.address_of(port.block),
           net::Be16(static_cast<uint16_t>(pool.first_port(port.block) + port.offset)), protocol};
+}
+
+/// What tells of a static mapping.
+logging::Event event_of(const StaticEntry& entry, const InstanceView& policy, logging::EventKind kind,
+                        Millis now) {
+  logging::Event e;
+  e.time = now;
+  e.kind = kind;
+  e.subscriber = policy.carriage == Carriage::nat44 ? net::mapped(entry.internal.ipv4) : entry.internal.ipv6;
+  e.subscriber_length = entry.mask;
+  if (policy.carriage == Carriage::ds_lite) e.internal = entry.internal.ipv4;
+  e.internal_port = entry.internal.port.value();
+  e.external = entry.external.address;
+  e.first_port = e.last_port = entry.external.port.value();
+  e.protocol = static_cast<uint8_t>(entry.external.protocol);
+  constexpr uint8_t kStatic = 1;
+  e.origin = kStatic;
+  return e;
 }
 
 }  // namespace
@@ -231,12 +250,20 @@ void StatefulBinding::clear_subscriber(const Tables& tables, SubscriberId id, Mi
         if (m != kNoMapping) end_mapping(tables, m, true, now);
       }
     }
-    if (!blocks_.release_block(tables, pool, b, logging::EventReason::cleared, now)) return;
+    if (!blocks_.release_block(tables, pool, b, logging::Reason::cleared, now)) return;
   }
 }
 
+bool StatefulBinding::inherit(const Tables& tables, const SubscriberKey& who, uint8_t mask, uint16_t slot,
+                              BlockIndex b, Millis now) {
+  const auto found =
+      find_or_add(who, who.hash(subscribers_.hash_key()), mask, tables.instances[who.instance], now);
+  const auto* id = std::get_if<SubscriberId>(&found);
+  return id != nullptr && blocks_.inherit(tables, *id, slot, b, now);
+}
+
 StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const StaticEntry& entry,
-                                                     Millis now) {
+                                                     Millis now, bool on_record) {
   MappingId old = mappings_.find(entry.internal);
   if (old != kNoMapping) {
     if (mappings_[old].is_static && mappings_[old].matches(entry.external)) return old;
@@ -250,12 +277,9 @@ StatefulBinding::Outcome StatefulBinding::add_static(const Tables& tables, const
   Subscriber& s = subscribers_[id];
   MappingId mapping = kNoMapping;
   DropReason why = DropReason::mapping_table_full;
-  const uint16_t port = entry.external.port.value();
   if (mappings_.size() < mappings_.capacity() && mappings_.find(entry.external) == kNoMapping) {
     why = DropReason::log_full;
-    if (blocks_.record(tables, logging::EventKind::block_allocated, logging::EventReason::static_mapping, s,
-                       entry.external.address, port, port, 0, now,
-                       static_cast<uint8_t>(entry.external.protocol)))
+    if (on_record || blocks_.record(event_of(entry, policy, logging::EventKind::mapping_created, now)))
       mapping = add_record(entry.internal, entry.external, id, now);
   }
   if (mapping == kNoMapping) {
@@ -280,11 +304,10 @@ bool StatefulBinding::remove_static(const Tables& tables, const StaticEntry& ent
   const MappingId id = mappings_.find(entry.external);
   if (id == kNoMapping || !mappings_[id].is_static || !(mappings_[id].internal == entry.internal))
     return true;
-  const uint16_t port = entry.external.port.value();
-  if (!blocks_.record(tables, logging::EventKind::block_released, logging::EventReason::static_mapping,
-                      subscribers_[mappings_[id].subscriber], entry.external.address, port, port, 1, now,
-                      static_cast<uint8_t>(entry.external.protocol)))
-    return false;
+  logging::Event e =
+      event_of(entry, tables.instances[entry.subscriber.instance], logging::EventKind::mapping_deleted, now);
+  e.reason = logging::Reason::configuration;
+  if (!blocks_.record(e)) return false;
   end_mapping(tables, id, true, now);
   return true;
 }

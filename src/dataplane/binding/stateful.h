@@ -111,8 +111,13 @@ class StatefulBinding {
   void clear_mapping(const Tables& tables, MappingId id, Millis now);
   void clear_subscriber(const Tables& tables, SubscriberId id, Millis now);
 
+  /// Gives a subscriber the block that the record says he holds. False: there is no room for him.
+  bool inherit(const Tables& tables, const SubscriberKey& who, uint8_t mask, uint16_t slot, BlockIndex b,
+               Millis now);
+
   /// Makes the static mapping if it is this worker's and not there yet. An error is why it cannot be made.
-  Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now);
+  /// `on_record`: it is already, of the run before.
+  Outcome add_static(const Tables& tables, const StaticEntry& entry, Millis now, bool on_record = false);
   /// Ends a static mapping. False when the log ring is full: it lives on, to be tried again.
   bool remove_static(const Tables& tables, const StaticEntry& entry, Millis now);
   /// Of the subscribers numbered [from, to): ends those whom a changed configuration knows no longer, knows

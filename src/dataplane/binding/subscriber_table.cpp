@@ -1,12 +1,11 @@
 #include "dataplane/binding/subscriber_table.h"
 
+#include "net/mapped.h"
+
 namespace culvert::dataplane {
 
 SubscriberKey SubscriberKey::ipv4(net::Ipv4Address a, unsigned mask, uint8_t instance) {
-  net::Ipv6Address mapped;
-  mapped.bytes[10] = mapped.bytes[11] = 0xff;
-  std::memcpy(&mapped.bytes[12], &a, 4);
-  return {mapped.masked(96 + mask), instance};
+  return {net::mapped(a).masked(net::kMappedBits + mask), instance};
 }
 
 SubscriberId SubscriberTable::create(const SubscriberKey& k, uint64_t hash, uint8_t mask) {

@@ -35,6 +35,7 @@ struct alignas(64) Subscriber {
   uint8_t block_count;
   uint16_t pool;           ///< slot; meaningful while paired
   bool paired;             ///< an external address was chosen: `pool`, `address` (RFC 6888 REQ-2)
+  bool waiting;            ///< for a block whose record is not on the disk yet
   uint32_t address;        ///< number in the pool
   BlockIndex first_block;  ///< chain through Block::next_of_subscriber; blocks of a drained pool may be in it
   uint16_t first_pool;     ///< pool of first_block

@@ -5,6 +5,7 @@
 /// Values; any thread.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -16,6 +17,9 @@ constexpr uint64_t zigzag(int64_t n) {
   return static_cast<uint64_t>(n) << 1 ^ static_cast<uint64_t>(n >> 63);
 }
 constexpr int64_t unzigzag(uint64_t n) { return static_cast<int64_t>(n >> 1 ^ (0 - (n & 1))); }
+
+/// Bytes of a varint.
+constexpr size_t varint_size(uint64_t n) { return (static_cast<size_t>(std::bit_width(n | 1)) + 6) / 7; }
 
 /// Appends to a string of bytes, which the caller owns.
 class ByteWriter {
@@ -29,6 +33,11 @@ class ByteWriter {
   template <typename T>
   void fixed(T n) {
     for (size_t i = 0; i < sizeof n; i++) byte(static_cast<uint8_t>(n >> (8 * i)));
+  }
+  /// Three bytes; `n` is below 2^24.
+  void fixed24(uint32_t n) {
+    fixed(static_cast<uint16_t>(n));
+    byte(static_cast<uint8_t>(n >> 16));
   }
   void varint(uint64_t n) {
     for (; n >= 0x80; n >>= 7) byte(static_cast<uint8_t>(n | 0x80));
@@ -66,14 +75,15 @@ class ByteReader {
     at_ += n;
     return {reinterpret_cast<const char*>(at_ - n), static_cast<size_t>(n)};
   }
-  template <typename T>
+  template <typename T, size_t kBytes = sizeof(T)>
   T fixed() {
-    const std::string_view b = bytes(sizeof(T));
+    const std::string_view b = bytes(kBytes);
     T n = 0;
     for (size_t i = 0; i < b.size(); i++)
       n |= static_cast<T>(static_cast<T>(static_cast<uint8_t>(b[i])) << (8 * i));
     return n;
   }
+  uint32_t fixed24() { return fixed<uint32_t, 3>(); }
   /// Bad where it has more than 64 bits.
   uint64_t varint() {
     uint64_t n = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -36,7 +37,7 @@ class Checkpoint {
       end.resting++;
     }
     for (const auto& [endpoint, mapping] : before_.mappings()) {
-      MappingHeld held{mapping.binding, since(mapping.since), mapping.ends == 0 ? 0 : since(mapping.ends)};
+      MappingHeld held{mapping.binding, since(mapping.since), mapping.lifetime()};
       held.binding.subscriber = subscriber(mapping.binding.subscriber);
       note(held);
       end.mappings++;
@@ -49,8 +50,9 @@ class Checkpoint {
  private:
   template <typename Note>
   void note(const Note& n) {
-    if (out_.full()) bytes_ += out_.take();
-    out_.add(header_.opened, 0, Note::kType, encode(n));
+    const std::string body = encode(n);
+    if (out_.full(body.size())) bytes_ += out_.take();
+    out_.add(header_.opened, 0, Note::kType, body);
   }
   template <typename Map>
   static std::vector<uint64_t> sorted(const Map& map) {
@@ -74,16 +76,23 @@ class Checkpoint {
     const auto range = std::prev(first_blocks_.upper_bound(block));
     return range->second + (block - range->first);
   }
-  /// His new number; defined at first need. Nobody knows who an undefined one was.
+  /// His new number; defined at first need. All of whom nobody knows who they were have one number, that of
+  /// ::/0: who is defined here is defined once.
   uint64_t subscriber(uint64_t old) {
-    const auto [number, fresh] = subscribers_.try_emplace(old, subscribers_.size());
-    const auto known = before_.subscribers().find(old);
-    if (fresh && known != before_.subscribers().end()) {
-      SubscriberNote n = known->second;
-      n.number = number->second;
+    if (const auto number = subscribers_.find(old); number != subscribers_.end()) return number->second;
+    SubscriberNote n{.length = 0};
+    if (const auto known = before_.subscribers().find(old); known != before_.subscribers().end())
+      n = known->second;
+    const bool nobody = n.instance == 0 && n.length == 0;
+    if (!nobody || !nobody_) {
+      n.number = defined_++;
+      if (nobody) nobody_ = n.number;
       note(n);
+    } else {
+      n.number = *nobody_;
     }
-    return number->second;
+    subscribers_[old] = n.number;
+    return n.number;
   }
 
   const LiveHeader& header_;
@@ -92,7 +101,9 @@ class Checkpoint {
   BatchWriter out_;
   uint64_t blocks_ = 0;
   std::map<uint64_t, uint64_t> first_blocks_;  ///< a range's old first block → its new one
-  std::unordered_map<uint64_t, uint64_t> subscribers_;
+  NumberMap<uint64_t> subscribers_;            ///< likewise
+  uint64_t defined_ = 0;                       ///< subscribers in the new segment
+  std::optional<uint64_t> nobody_;             ///< whose definition damage took
 };
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <system_error>
 #include <utility>
 
+#include "logging/ledger/new_file.h"
+
 namespace culvert::logging::ledger {
 namespace {
 
@@ -45,26 +47,32 @@ size_t write_at(int fd, std::string_view bytes, uint64_t offset) {
   return done;
 }
 
-void sync_directory(const std::filesystem::path& directory) {
-  const Descriptor d(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (d.fd < 0 || fsync(d.fd) != 0) fail(directory, "cannot be synced");
+/// These bytes of a file. False: errno tells why they are not all there.
+bool read_at(int fd, std::string& bytes, uint64_t offset) {
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t n = pread(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+    if (n > 0)
+      done += static_cast<size_t>(n);
+    else if (n == 0 || errno != EINTR) {
+      if (n == 0) errno = EIO;
+      return false;
+    }
+  }
+  return true;
 }
 
-/// Makes a file of these bytes that has its name only when it is on the disk. Returns its descriptor.
-int make_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::path unfinished = path;
-  unfinished += ".new";
-  Descriptor d(::open(unfinished.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640));
-  if (d.fd < 0) fail(unfinished, "cannot be made");
-  const bool written = write_at(d.fd, bytes, 0) == bytes.size() && fdatasync(d.fd) == 0;
-  if (!written || rename(unfinished.c_str(), path.c_str()) != 0) {
-    const int error = errno;
-    unlink(unfinished.c_str());
-    errno = error;
-    fail(path, "cannot be written");
-  }
-  sync_directory(path.parent_path());
-  return d.keep();
+void make_file(const std::filesystem::path& path, std::string_view bytes) {
+  NewFile file(path);
+  file.append(bytes);
+  file.finish();
+}
+
+/// Where bytes that are taken off a segment go: a name that no file has.
+std::filesystem::path cut_path(std::filesystem::path segment) {
+  segment.replace_extension(".cut");
+  for (unsigned n = 2; std::filesystem::exists(segment); n++)
+    segment.replace_extension(fmt::format(".cut{}", n));
+  return segment;
 }
 
 }  // namespace
@@ -76,21 +84,29 @@ std::string file_name(uint64_t serial, uint64_t opened, std::string_view ending)
 
 LiveFile::LiveFile(const std::filesystem::path& directory, const LiveHeader& header,
                    std::string_view beginning)
-    : path_(directory / file_name(header.serial, header.opened, ".live")),
-      fd_(make_file(path_, beginning)),
-      size_(beginning.size()) {}
+    : path_(directory / file_name(header.serial, header.opened, ".live")), size_(beginning.size()) {
+  make_file(path_, beginning);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (fd_ >= 0) return;
+  const int error = errno;
+  unlink(path_.c_str());
+  errno = error;
+  fail(path_, "cannot be opened");
+}
 
 LiveFile::LiveFile(const std::filesystem::path& path, uint64_t whole) : path_(path), size_(whole) {
   Descriptor d(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   struct stat st{};
   if (d.fd < 0 || fstat(d.fd, &st) != 0) fail(path, "cannot be opened");
   const auto size = static_cast<uint64_t>(st.st_size);
+  if (size < whole) {
+    errno = EIO;
+    fail(path, "has become shorter");
+  }
   if (size > whole) {
     std::string rest(size - whole, '\0');
-    if (pread(d.fd, rest.data(), rest.size(), static_cast<off_t>(whole)) != static_cast<ssize_t>(rest.size()))
-      fail(path, "cannot be read");
-    std::filesystem::path cut = path;
-    close(make_file(cut.replace_extension(".cut"), rest));
+    if (!read_at(d.fd, rest, whole)) fail(path, "cannot be read");
+    make_file(cut_path(path), rest);
     if (ftruncate(d.fd, static_cast<off_t>(whole)) != 0 || fdatasync(d.fd) != 0) fail(path, "cannot be cut");
   }
   fd_ = d.keep();

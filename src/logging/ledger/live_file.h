@@ -27,7 +27,8 @@ class LiveFile {
   /// then there is no file of the segment's name.
   LiveFile(const std::filesystem::path& directory, const LiveHeader& header, std::string_view beginning);
   /// Opens a segment that a process left, to append to its first `whole` bytes. What follows them goes into a
-  /// file of the same name that ends in .cut, and off this one. Throws likewise; then the file is as it was.
+  /// file of the same name that ends in .cut, or .cut2, .cut3 and so on where that is there, and off this
+  /// one. Throws likewise, also where there are fewer bytes; then the file is as it was.
   LiveFile(const std::filesystem::path& path, uint64_t whole);
   ~LiveFile();
   LiveFile(LiveFile&& other) noexcept;

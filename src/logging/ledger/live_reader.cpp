@@ -1,19 +1,18 @@
 #include "logging/ledger/live_reader.h"
 
-#include <algorithm>
-
 #include "logging/ledger/crc32c.h"
 
 namespace culvert::logging::ledger {
 namespace {
 
-/// Bytes that may be checked in vain for each stretch of damage, so that a file made to look like the
-/// beginning of a batch everywhere takes no hours. Behind that, the rest of the segment counts as damaged.
+/// Bytes of a segment that may be checksummed in vain, so that one made to look like the beginning of a batch
+/// everywhere takes no hours. Behind that, the rest of it counts as damaged. A segment of which every byte
+/// was damaged by chance takes less: few of the marks in it have a possible length and number of events.
 constexpr uint64_t kVainBytes = 256u << 20;
 
 }  // namespace
 
-LiveReader::LiveReader(std::string_view bytes) : bytes_(bytes) {
+LiveReader::LiveReader(std::string_view bytes, bool last) : bytes_(bytes), last_(last) {
   if (!bytes.starts_with(kLiveMagic)) {
     fault_ = "is not a live segment of a ledger";
     return;
@@ -38,42 +37,56 @@ LiveReader::LiveReader(std::string_view bytes) : bytes_(bytes) {
     return;
   }
   header_ = header;
+  std::string serial;
+  ByteWriter(serial).fixed(header.serial);
+  serial_crc_ = crc32c(serial);
   time_ = header.opened;
   at_ = whole_ = size;
 }
 
-std::optional<LiveReader::Batch> LiveReader::batch_at(uint64_t offset) const {
-  const std::string_view rest = bytes_.substr(offset);
-  if (rest.size() < kBatchHeaderBytes || !rest.starts_with(kBatchMark)) return std::nullopt;
-  const auto fixed24 = [&](size_t at) {
-    ByteReader in(rest.substr(at));
-    const uint32_t low = in.fixed<uint16_t>();
-    return low | uint32_t{in.byte()} << 16;
-  };
-  const uint32_t size = fixed24(2), events = fixed24(5);
-  if (size == 0 || size > kMaxBatchBytes || size > rest.size() - kBatchHeaderBytes) return std::nullopt;
-  std::string checked;
-  ByteWriter(checked).fixed(header_->serial);
-  checked.append(rest.substr(2, 6));
-  const std::string_view payload = rest.substr(kBatchHeaderBytes, size);
-  if (crc32c(payload, crc32c(checked)) != ByteReader(rest.substr(8)).fixed<uint32_t>()) return std::nullopt;
-  if (events < events_) return std::nullopt;  // nobody wrote that here
-  return Batch{offset, events, payload};
+void LiveReader::more(std::string_view bytes, bool last) {
+  bytes_ = bytes;
+  begin_ = at_;
+  last_ = last;
+}
+
+/// `cut`: what is there may be a batch whose end has not come yet.
+std::optional<LiveReader::Batch> LiveReader::batch_at(uint64_t offset, bool& cut) {
+  const std::string_view rest = bytes_.substr(offset - begin_);
+  cut = !last_ && rest.size() < kBatchHeaderBytes;
+  if (!rest.starts_with(kBatchMark)) return std::nullopt;
+  ByteReader in(rest.substr(kBatchMark.size()));
+  const uint32_t size = in.fixed24(), events = in.fixed24();
+  const auto checksum = in.fixed<uint32_t>();
+  if (!in.good() || size == 0 || size > kMaxBatchBytes) return std::nullopt;
+  if (events < events_ || events > kMaxSegmentEvents) return std::nullopt;  // nobody wrote that here
+  const std::string_view payload = in.bytes(size);
+  cut = !last_ && !in.good();
+  if (!in.good()) return std::nullopt;
+  // The checksum of batch.h.
+  if (crc32c(payload, crc32c(rest.substr(kBatchMark.size(), 6), serial_crc_)) == checksum)
+    return Batch{offset, events, payload};
+  vain_ += size;
+  return std::nullopt;
 }
 
 /// Finds the next whole batch, and tells of what lies before it.
 bool LiveReader::next_batch() {
-  const uint64_t from = at_;
-  if (from >= bytes_.size()) return false;
-  std::optional<Batch> batch = batch_at(from);
-  uint64_t vain = 0;
-  for (uint64_t to = from; !batch && vain < kVainBytes;) {
-    to = bytes_.find(kBatchMark, to + 1);
-    if (to == std::string_view::npos) break;
-    batch = batch_at(to);
-    if (!batch) vain += std::min<uint64_t>(bytes_.size() - to, kMaxBatchBytes);
+  const uint64_t from = at_, given = begin_ + bytes_.size(), vain = vain_;
+  if (from >= given) return false;
+  bool cut = false;
+  std::optional<Batch> batch = batch_at(from, cut);
+  for (uint64_t to = from; !batch && !cut && vain_ < kVainBytes;) {
+    const size_t mark = bytes_.find(kBatchMark, to + 1 - begin_);
+    if (mark == std::string_view::npos) break;
+    to = begin_ + mark;
+    batch = batch_at(to, cut);
   }
-  const uint64_t end = batch ? batch->offset : bytes_.size();
+  if (!batch && !last_) {
+    vain_ = vain;  // it is looked at again
+    return false;
+  }
+  const uint64_t end = batch ? batch->offset : given;
   const uint64_t lost = batch ? batch->events - events_ : 0;
   if ((end != from || lost != 0) && on_damage)
     on_damage({from, end - from, header_->first_ordinal + events_, lost, time_, !batch});
@@ -81,23 +94,23 @@ bool LiveReader::next_batch() {
   if (!batch) return false;
   at_ = whole_ = end + kBatchHeaderBytes + batch->payload.size();
   events_ = batch->events;
-  batch_offset_ = end + kBatchHeaderBytes;
   payload_ = ByteReader(batch->payload);
   worker_ = 0;
+  const ByteReader before = payload_;
   const uint64_t base = payload_.varint();
-  if (base >= kMaxTime || !payload_.good()) {
-    spoil();
-    return true;
-  }
-  time_ = std::max(time_, header_->opened + base);
+  // Time never goes back.
+  if (!payload_.good() || base >= kMaxTime - header_->opened || header_->opened + base < time_)
+    spoil(before);
+  else
+    time_ = header_->opened + base;
   return true;
 }
 
-/// What is left of this batch cannot be understood, though its checksum is right. How many events that takes,
-/// the next batch tells.
-void LiveReader::spoil() {
+/// What this reader has of the batch cannot be understood, though its checksum is right. How many events that
+/// takes, the next batch tells.
+void LiveReader::spoil(const ByteReader& rest) {
   if (on_damage)
-    on_damage({whole_ - payload_.left(), payload_.left(), header_->first_ordinal + events_, 0, time_, false});
+    on_damage({whole_ - rest.left(), rest.left(), header_->first_ordinal + events_, 0, time_, false});
   payload_ = ByteReader(std::string_view());
 }
 
@@ -112,30 +125,31 @@ bool LiveReader::next() {
 
 /// Reads one record; false where there was none, but a change of the worker or damage.
 bool LiveReader::decode() {
-  ByteReader before = payload_;
-  const uint8_t head = payload_.byte();
+  const ByteReader before = payload_;
+  ByteReader in = payload_;  // in registers
+  const uint8_t head = in.byte();
   if (head >= kSource && head < kTyped) {
     worker_ = head & 0x3f;
+    payload_ = in;
     return false;
   }
   Record r;
   r.worker = worker_;
   r.reason = head & 0x1f;
-  const uint64_t delta = payload_.varint();
+  const uint64_t delta = in.varint();
   if (head >= kTyped) {
     r.type = static_cast<Type>(head & 0x3f);
     r.reason = 0;
-    r.body = payload_.text();
+    r.body = in.text();
   } else {
     r.kind = head < kReleased ? Record::Kind::allocated : Record::Kind::released;
-    r.block = payload_.varint();
-    (r.kind == Record::Kind::allocated ? r.subscriber : r.peak) = payload_.varint();
+    r.block = in.varint();
+    (r.kind == Record::Kind::allocated ? r.subscriber : r.peak) = in.varint();
   }
+  payload_ = in;
   const bool meaningless = head >= 2 * kReleased && head < kSource;
-  if (!payload_.good() || meaningless || delta >= kMaxTime || time_ + delta >= kMaxTime ||
-      (r.event() && events_ >= kMaxSegmentEvents)) {
-    payload_ = before;
-    spoil();
+  if (!in.good() || meaningless || delta >= kMaxTime - time_ || (r.event() && events_ >= kMaxSegmentEvents)) {
+    spoil(before);
     return false;
   }
   time_ += delta;

@@ -1,8 +1,10 @@
-/// Reading a live segment: record after record, and over what is damaged.
+/// Reading a live segment: record after record, and over what is damaged. The bytes may be given piece by
+/// piece, as a file is read, or as it grows.
 ///
 /// The bytes come from a file that a crash may have cut off, or that somebody else may have made up: nothing
 /// in them is believed before the batch's checksum, and nothing is read beyond the batch. A record that is
-/// wrong in a batch whose checksum is right ends that batch, as damage.
+/// wrong in a batch whose checksum is right ends that batch, as damage; a batch that goes back in time is
+/// damage as a whole.
 ///
 /// A value; any thread.
 #pragma once
@@ -48,7 +50,9 @@ struct Damage {
 class LiveReader {
  public:
   /// `bytes` must live longer. Not a live segment of this version: header() is nullopt, fault() says why.
-  explicit LiveReader(std::string_view bytes);
+  /// `last`: that is all of it; else these are its first bytes, 65,536 or more where it has them, and more()
+  /// gives others.
+  explicit LiveReader(std::string_view bytes, bool last = true);
 
   const std::optional<LiveHeader>& header() const { return header_; }
   const std::string& fault() const { return fault_; }
@@ -59,6 +63,11 @@ class LiveReader {
   /// Bytes up to the end of the last whole batch that next() has come to.
   uint64_t whole() const { return whole_; }
 
+  /// Goes on with these bytes, the file's from wanted() on, when next() found none left among those before.
+  /// Until the `last` ones have come, what is no whole batch may be one's beginning, and is no damage yet.
+  void more(std::string_view bytes, bool last);
+  uint64_t wanted() const { return at_; }
+
   /// Called by next() for each damaged stretch, as it comes to it.
   std::function<void(const Damage&)> on_damage;
 
@@ -67,17 +76,20 @@ class LiveReader {
     uint64_t offset, events;
     std::string_view payload;
   };
-  std::optional<Batch> batch_at(uint64_t offset) const;
+  std::optional<Batch> batch_at(uint64_t offset, bool& cut);
   bool next_batch();
   bool decode();
-  void spoil();
+  void spoil(const ByteReader& rest);
 
   std::string_view bytes_;
+  uint64_t begin_ = 0;  ///< offset of bytes_ in the file; those of at_ and others are the file's too
+  bool last_;
   std::optional<LiveHeader> header_;
+  uint32_t serial_crc_ = 0;  ///< what the checksums of all batches begin with
   std::string fault_;
   uint64_t at_ = 0, whole_ = 0;
+  uint64_t vain_ = 0;  ///< bytes that were checksummed and are no batch
   ByteReader payload_{std::string_view()};
-  uint64_t batch_offset_ = 0;
   uint64_t events_ = 0;  ///< before the next event
   uint64_t time_ = 0;
   uint8_t worker_ = 0;

@@ -89,7 +89,8 @@ struct AddressRange {
   }
 };
 
-/// IPv4 stands as ::ffff:a.b.c.d, its length with 96 more. Bits behind the length are zero.
+/// IPv4 stands as ::ffff:a.b.c.d, its length with 96 more. Bits behind the length are zero. ::/0 of instance
+/// 0 stands in a checkpoint for all whose definition damage took.
 struct SubscriberNote {
   static constexpr Type kType = Type::subscriber;
   uint64_t number = 0, instance = 0;
@@ -190,15 +191,16 @@ struct SessionNote {
   bool operator==(const SessionNote&) const = default;
 };
 
-/// A checkpoint's explicit mapping. Times are milliseconds from the segment's opening; `ends` 0: never.
+/// A checkpoint's explicit mapping.
 struct MappingHeld {
   static constexpr Type kType = Type::mapping_held;
   Binding binding;
-  int64_t since = 0, ends = 0;
+  int64_t since = 0;      ///< milliseconds from the segment's opening
+  uint64_t lifetime = 0;  ///< milliseconds from `since` on; 0: for ever
   static void fields(auto& c, auto& n) {
     Binding::fields(c, n.binding);
     c.zigzag(n.since);
-    c.zigzag(n.ends);
+    c.varint(n.lifetime);
   }
   bool operator==(const MappingHeld&) const = default;
 };

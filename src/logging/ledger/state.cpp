@@ -21,18 +21,18 @@ const AddressRange* State::range_of(net::Ipv4Address a) const {
 }
 
 void State::judge_overtaken(uint64_t now) {
-  if (overtaken_.empty() || overtaken_.front().time == now) return;
-  for (const Record& r : overtaken_)
+  if (overtaken_.empty() || overtaken_.begin()->second.time == now) return;
+  for (const auto& [block, r] : overtaken_)
     fault(r, fmt::format("block {} is allocated to subscriber {} while another holds it", r.block,
                          r.subscriber));
   overtaken_.clear();
 }
 
 void State::apply(const Record& r) {
+  if (r.kind != Record::Kind::typed || r.type != Type::segment_end)
+    stopped_ = r.kind == Record::Kind::typed && r.type == Type::culvertd_stopped;
   judge_overtaken(r.time);
-  if (r.event() && r.worker < kMaxSources) {
-    if (auto& source = sources_[r.worker]) source->next++;
-  }
+  if (auto& source = sources_[r.worker]; r.event() && source) source->next++;
   switch (r.kind) {
     case Record::Kind::allocated:
       return allocated(r);
@@ -43,22 +43,27 @@ void State::apply(const Record& r) {
   }
 }
 
+bool State::has_range(const Record& r, uint64_t block) const {
+  if (range_of_block(block) != nullptr) return true;
+  fault(r, fmt::format("block {} is in no range", block));
+  return false;
+}
+
 void State::allocated(const Record& r) {
-  if (range_of_block(r.block) == nullptr) return fault(r, fmt::format("block {} is in no range", r.block));
+  if (!has_range(r, r.block)) return;
   if (!subscribers_.contains(r.subscriber))
     fault(r, fmt::format("subscriber {} is not defined", r.subscriber));
-  if (held_.contains(r.block)) overtaken_.push_back(r);
-  held_[r.block] = {r.subscriber, r.time, r.reason};
+  if (!held_.insert_or_assign(r.block, Holder{r.subscriber, r.time, r.reason}).second)
+    overtaken_.emplace(r.block, r);
   resting_.erase(r.block);
 }
 
 void State::released(const Record& r) {
-  const auto former = std::ranges::find(overtaken_, r.block, &Record::block);
-  if (former != overtaken_.end()) {
+  if (const auto former = overtaken_.find(r.block); former != overtaken_.end()) {
     overtaken_.erase(former);
     return;
   }
-  if (range_of_block(r.block) == nullptr) return fault(r, fmt::format("block {} is in no range", r.block));
+  if (!has_range(r, r.block)) return;
   if (held_.erase(r.block) == 0) fault(r, fmt::format("block {} is released that nobody holds", r.block));
   resting_[r.block] = r.time;
 }
@@ -76,9 +81,8 @@ void State::typed(const Record& r) {
   switch (r.type) {
     case Type::mapping_created:
       return note<MappingCreated>(r, [&](const MappingCreated& n) {
-        mappings_[key(n.binding)] = {
-            n.binding, r.time,
-            n.lifetime == 0 ? 0 : r.time + 1000 * std::min<uint64_t>(n.lifetime, UINT32_MAX)};
+        const uint64_t lifetime = 1000 * std::min(n.lifetime, kMaxTime / 1000);
+        mappings_[key(n.binding)] = {n.binding, r.time, end_of(r.time, lifetime)};
       });
     case Type::mapping_deleted:
       return note<MappingDeleted>(r, [&](const MappingDeleted& n) {
@@ -96,13 +100,17 @@ void State::typed(const Record& r) {
           fault(r, fmt::format("subscriber {} is defined twice", n.number));
       });
     case Type::held:
-      return note<Held>(r,
-                        [&](const Held& n) { held_[n.block] = {n.subscriber, time_of(n.since), n.reason}; });
+      return note<Held>(r, [&](const Held& n) {
+        if (has_range(r, n.block)) held_[n.block] = {n.subscriber, time_of(n.since), n.reason};
+      });
     case Type::resting:
-      return note<Resting>(r, [&](const Resting& n) { resting_[n.block] = time_of(n.since); });
+      return note<Resting>(r, [&](const Resting& n) {
+        if (has_range(r, n.block)) resting_[n.block] = time_of(n.since);
+      });
     case Type::mapping_held:
       return note<MappingHeld>(r, [&](const MappingHeld& n) {
-        mappings_[key(n.binding)] = {n.binding, time_of(n.since), n.ends == 0 ? 0 : time_of(n.ends)};
+        const uint64_t since = time_of(n.since);
+        mappings_[key(n.binding)] = {n.binding, since, end_of(since, n.lifetime)};
       });
     case Type::checkpoint_end:
       return note<CheckpointEnd>(r, [&](const CheckpointEnd& n) { end_checkpoint(r, n); });
@@ -122,17 +130,27 @@ void State::typed(const Record& r) {
 }
 
 void State::add_range(const Record& r, const AddressRange& range) {
-  const auto overlaps = [&](const AddressRange& o) {
-    const uint64_t a = range.first_address.value(), b = o.first_address.value();
-    return (range.first_block < o.first_block + o.blocks() &&
-            o.first_block < range.first_block + range.blocks()) ||
-           (a < b + o.addresses && b < a + range.addresses);
-  };
-  // Ranges are few: one for each prefix of a pool.
-  if (std::ranges::any_of(ranges_, [&](const auto& o) { return overlaps(o.second); }))
-    return fault(r, fmt::format("the range of {} overlaps another", range.first_address.text()));
+  // None overlaps another so far: only neighbours can overlap this one.
+  const auto next = ranges_.upper_bound(range.first_block);
+  const auto next_address = ranges_by_address_.upper_bound(range.first_address.value());
+  const bool overlaps = range_of_block(range.first_block) != nullptr ||
+                        range_of(range.first_address) != nullptr ||
+                        (next != ranges_.end() && next->first < range.first_block + range.blocks()) ||
+                        (next_address != ranges_by_address_.end() &&
+                         next_address->first < range.first_address.value() + range.addresses);
+  if (overlaps) return fault(r, fmt::format("the range of {} overlaps another", range.first_address.text()));
   ranges_.emplace(range.first_block, range);
   ranges_by_address_.emplace(range.first_address.value(), range.first_block);
+}
+
+void State::forget_range(uint64_t first_block) {
+  const auto found = ranges_.find(first_block);
+  if (found == ranges_.end()) return;
+  const AddressRange range = found->second;
+  ranges_.erase(found);
+  ranges_by_address_.erase(range.first_address.value());
+  for (auto r = resting_.begin(); r != resting_.end();)
+    r = range.has(r->first) ? resting_.erase(r) : std::next(r);
 }
 
 void State::end_checkpoint(const Record& r, const CheckpointEnd& end) {

@@ -3,7 +3,8 @@
 /// from a segment's checkpoint on; so a restart, sealing and `verify` know the same.
 ///
 /// What a record says that cannot follow from those before it is told by on_fault, and taken as well as can
-/// be.
+/// be. Two things hold whatever the records say: all blocks here are in a range, and all times below
+/// kMaxTime; so a checkpoint can be made of any State.
 ///
 /// Belongs to one thread.
 #pragma once
@@ -15,11 +16,10 @@
 #include <optional>
 #include <string>
 #include <tuple>
-#include <unordered_map>
-#include <vector>
 
 #include "logging/ledger/live_reader.h"
 #include "logging/ledger/notes.h"
+#include "logging/ledger/number_map.h"
 
 namespace culvert::logging::ledger {
 
@@ -28,7 +28,7 @@ class State {
   /// `opened`: the segment's, which times in its records are counted from.
   explicit State(uint64_t opened) : opened_(opened) {}
 
-  /// Takes the next record.
+  /// Takes the next record; its worker is below kMaxSources.
   void apply(const Record& r);
   /// Events are missing here: what they said is not known.
   void miss() { complete_ = false; }
@@ -45,17 +45,19 @@ class State {
   };
   struct Mapping {
     Binding binding;
-    uint64_t since = 0, ends = 0;  ///< event clock; ends 0: never
+    uint64_t since = 0, ends = 0;  ///< event clock; ends 0: never, else not before since
+    /// In ms, as a record has it; 0: for ever, which one is not that ends as it begins.
+    uint64_t lifetime() const { return ends == 0 ? 0 : std::max<uint64_t>(1, ends - since); }
     bool operator==(const Mapping&) const = default;
   };
   using Endpoint = std::tuple<uint32_t, uint16_t, uint8_t>;  ///< external address, port, protocol
 
-  const std::unordered_map<uint64_t, Holder>& held() const { return held_; }
+  const NumberMap<Holder>& held() const { return held_; }
   /// Released blocks, and when: those of the checkpoint and since.
-  const std::unordered_map<uint64_t, uint64_t>& resting() const { return resting_; }
+  const NumberMap<uint64_t>& resting() const { return resting_; }
   const std::map<Endpoint, Mapping>& mappings() const { return mappings_; }
   const std::map<uint64_t, InstanceNote>& instances() const { return instances_; }
-  const std::unordered_map<uint64_t, SubscriberNote>& subscribers() const { return subscribers_; }
+  const NumberMap<SubscriberNote>& subscribers() const { return subscribers_; }
   /// By the number of their first block.
   const std::map<uint64_t, AddressRange>& ranges() const { return ranges_; }
   const std::array<std::optional<Source>, kMaxSources>& sources() const { return sources_; }
@@ -67,6 +69,11 @@ class State {
   bool complete() const { return complete_; }
   /// segment-end came by.
   bool ended() const { return ended_; }
+  /// The run ended in order: culvertd-stopped came by, and nothing after it but the segment's end.
+  bool stopped() const { return stopped_; }
+
+  /// Leaves a range out that nobody holds blocks of, and what rests there.
+  void forget_range(uint64_t first_block);
 
   const AddressRange* range_of_block(uint64_t block) const;
   const AddressRange* range_of(net::Ipv4Address a) const;
@@ -84,25 +91,31 @@ class State {
   void fault(const Record& r, const std::string& what) const {
     if (on_fault) on_fault(r, what);
   }
+  /// Whether the block is in a range; a fault where it is in none.
+  bool has_range(const Record& r, uint64_t block) const;
   uint64_t time_of(int64_t since) const {
-    return static_cast<uint64_t>(std::max<int64_t>(0, static_cast<int64_t>(opened_) + since));
+    return static_cast<uint64_t>(std::clamp<int64_t>(static_cast<int64_t>(opened_) + since, 0, kMaxTime - 1));
+  }
+  /// When a lifetime ends, in ms; 0: never.
+  static uint64_t end_of(uint64_t since, uint64_t lifetime) {
+    return lifetime == 0 ? 0 : lifetime < kMaxTime - since ? since + lifetime : kMaxTime - 1;
   }
 
   uint64_t opened_;
-  std::unordered_map<uint64_t, Holder> held_;
-  std::unordered_map<uint64_t, uint64_t> resting_;
+  NumberMap<Holder> held_;
+  NumberMap<uint64_t> resting_;
   std::map<Endpoint, Mapping> mappings_;
   std::map<uint64_t, InstanceNote> instances_;
-  std::unordered_map<uint64_t, SubscriberNote> subscribers_;
+  NumberMap<SubscriberNote> subscribers_;
   std::map<uint64_t, AddressRange> ranges_;
   std::map<uint32_t, uint64_t> ranges_by_address_;  ///< first address → first block
   std::array<std::optional<Source>, kMaxSources> sources_{};
   int64_t clock_ahead_ = 0;
   std::optional<ConfigurationNote> configuration_;
-  bool checked_ = false, complete_ = true, ended_ = false;
-  /// Allocations of blocks that were held. All of one time: a release of the same block and time is the
-  /// former holder's, and makes it right.
-  std::vector<Record> overtaken_;
+  bool checked_ = false, complete_ = true, ended_ = false, stopped_ = false;
+  /// Allocations of blocks that were held, by block. All of one time: a release of the same block and time is
+  /// the former holder's, and makes it right.
+  std::multimap<uint64_t, Record> overtaken_;
 };
 
 }  // namespace culvert::logging::ledger

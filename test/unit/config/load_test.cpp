@@ -16,7 +16,7 @@ hold-down-timeout: 3m
 hold-down-max: 77
 pool-drain-timeout: 2h
 icmp-error-rate-limit: 5
-logging: {block-log: /tmp/blocks, ring-directory: /tmp/rings}
+logging: {durability: strict, ledger-directory: /tmp/ledger, ledger-segment-events: 5000, ring-directory: /tmp/rings}
 control-socket: /tmp/socket
 metrics-address: "[::1]:0"
 interfaces:
@@ -83,7 +83,7 @@ TEST_CASE("every key reaches its field", "[config]") {
   CHECK(c.hold_down == HoldDown{180s, 77});
   CHECK(c.drain_timeout == 7200s);
   CHECK(c.icmp_error_rate == 5);
-  CHECK(c.logging == Logging{"/tmp/blocks", "/tmp/rings"});
+  CHECK(c.logging == Logging{"/tmp/ledger", true, 5000, "/tmp/rings"});
   CHECK(c.control_socket == "/tmp/socket");
   CHECK(c.metrics_address == "[::1]:0");
 

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include "control/api_json.h"
+#include "net/mapped.h"
 #include "nlohmann/json.hpp"
 
 using namespace culvert;
@@ -106,10 +107,10 @@ TEST_CASE("a subscriber is found by an address of his and by a prefix around him
   CHECK_FALSE(takes("100.64.0.8", plain));
 }
 
-TEST_CASE("subscribers are written as in the block log", "[control][api]") {
-  CHECK(subscriber_text(*net::Ipv6Address::parse("2001:db8:1::"), 56) == "2001:db8:1::/56");
-  CHECK(subscriber_text(*net::Ipv6Address::parse("::ffff:100.64.0.7"), 128) == "100.64.0.7");
-  CHECK(subscriber_text(*net::Ipv6Address::parse("::ffff:100.64.0.0"), 120) == "100.64.0.0/24");
+TEST_CASE("subscribers are written as in the ledger", "[control][api]") {
+  CHECK(net::subscriber_text(*net::Ipv6Address::parse("2001:db8:1::"), 56) == "2001:db8:1::/56");
+  CHECK(net::subscriber_text(*net::Ipv6Address::parse("::ffff:100.64.0.7"), 128) == "100.64.0.7");
+  CHECK(net::subscriber_text(*net::Ipv6Address::parse("::ffff:100.64.0.0"), 120) == "100.64.0.0/24");
 }
 
 TEST_CASE("a JSON row is JSON whatever stands in it", "[control][api]") {

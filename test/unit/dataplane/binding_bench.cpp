@@ -64,7 +64,7 @@ std::map<SubscriberId, Count> check_mappings(Bench& b,
 
 void check_block(Bench& b, Pool& pool, BlockIndex at, const Count& in_block) {
   const Block& block = pool.block(at);
-  const Ledger::Range range{pool.address_of(at), pool.first_port(at), pool.last_port(at)};
+  const LogReader::Range range{pool.address_of(at), pool.first_port(at), pool.last_port(at)};
   const auto holder = b.ledger.holder(range);
   if (block.state == BlockState::live) {
     require(holder == b.binding.subscribers()[block.subscriber].key.prefix,

@@ -59,7 +59,7 @@ inline RemoteEndpoint remote_endpoint(uint8_t host, uint16_t port) {
 }
 
 /// Who holds which ports according to the log alone (promise 6): what was allocated and not released.
-class Ledger {
+class LogReader {
  public:
   using Range = std::tuple<net::Ipv4Address, uint16_t, uint16_t>;
 
@@ -73,7 +73,7 @@ class Ledger {
     const Range range{e.external, e.first_port, e.last_port};
     events.push_back(e);
     const auto key = std::pair{range, e.protocol};
-    if (e.kind == logging::EventKind::block_allocated) {
+    if (e.kind == logging::EventKind::block_allocated || e.kind == logging::EventKind::mapping_created) {
       if (!live.emplace(key, e.subscriber).second) throw std::logic_error("allocated twice");
     } else {
       auto it = live.find(key);
@@ -167,7 +167,7 @@ struct Bench {
   logging::EventRing log;
   StatefulBinding binding;
   std::unique_ptr<Tables> tables;
-  Ledger ledger;
+  LogReader ledger;
 
  private:
   static BindingSetup setup(const Sizes& s, uint64_t seed, logging::EventRing* log) {

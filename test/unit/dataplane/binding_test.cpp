@@ -4,6 +4,7 @@
 #include <set>
 
 #include "binding_bench.h"
+#include "net/mapped.h"
 
 using namespace culvert::test;
 namespace config = culvert::config;
@@ -525,7 +526,11 @@ TEST_CASE("A static mapping is put on record, never expires and leaves with its 
   b.ledger.read(b.log);
   REQUIRE(std::holds_alternative<MappingId>(made));
   const MappingId id = std::get<MappingId>(made);
-  CHECK(b.ledger.events.back().reason == logging::EventReason::static_mapping);
+  const logging::Event& event = b.ledger.events.back();
+  CHECK(event.kind == logging::EventKind::mapping_created);
+  CHECK(event.first_port == 60080);
+  CHECK(event.subscriber == net::mapped(net::Ipv4Address(0x0a000005)));
+  CHECK(event.internal_port == 8080);
   CHECK(b.ledger.live.size() == 1);
   CHECK(std::get<MappingId>(b.binding.add_static(*b.tables, entry, b.now)) == id);  // a second time: the same
   CHECK_NOTHROW(check_invariants(b));

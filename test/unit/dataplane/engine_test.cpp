@@ -108,7 +108,7 @@ class Box {
 
   Millis now = Bench::kStart;
   std::unique_ptr<Engine> engine;
-  Ledger ledger;
+  LogReader ledger;
   uint32_t free_at_start;
 };
 
@@ -319,7 +319,7 @@ TEST_CASE("Reload: what is left of a removed pool is cut at its deadline", "[dat
   CHECK(box.binding(0).mappings().size() == 1);
   box.advance(6'000);
   CHECK(box.binding(0).mappings().size() == 0);
-  CHECK(box.ledger.events.back().reason == logging::EventReason::pool_removed);
+  CHECK(box.ledger.events.back().reason == logging::Reason::pool_removed);
 }
 
 TEST_CASE("Reload: a pool that comes back while it drains just goes on", "[dataplane][engine]") {

@@ -29,7 +29,8 @@ Event event(uint64_t n) {
   e.subscriber = culvert::net::Ipv6Address::from_halves(n, ~n);
   e.external = culvert::net::Ipv4Address(static_cast<uint32_t>(n));
   e.first_port = e.last_port = static_cast<uint16_t>(n);
-  std::snprintf(e.instance, sizeof e.instance, "%u", static_cast<unsigned>(n % 1000));
+  e.destination = culvert::net::Ipv4Address(static_cast<uint32_t>(~n));
+  e.lifetime = static_cast<uint32_t>(n);
   return e;
 }
 
@@ -52,7 +53,7 @@ long second_event(size_t field) { return static_cast<long>(4096 + sizeof(Event) 
 /// A ring file whose process ended with events 1–3 unread.
 std::string left_behind(const TestDirectory& directory, uint32_t capacity = 8) {
   const std::string path = directory.path("ring");
-  EventRing ring(path, capacity);
+  EventRing ring(path, capacity, 1);
   for (uint64_t n = 1; n <= 3; ++n) REQUIRE(ring.push(event(n)));
   return path;
 }
@@ -63,7 +64,7 @@ TEST_CASE("a ring gives events back in order and refuses when full", "[logging][
   TestDirectory directory;
   for (bool file : {false, true}) {
     auto ring =
-        file ? std::make_unique<EventRing>(directory.path("ring"), 4) : std::make_unique<EventRing>(4);
+        file ? std::make_unique<EventRing>(directory.path("ring"), 4, 1) : std::make_unique<EventRing>(4);
     CHECK(ring->capacity() == 4);
     CHECK(ring->peek() == nullptr);
     for (uint64_t n = 1; n <= 4; ++n) CHECK(ring->push(event(n)));
@@ -77,46 +78,6 @@ TEST_CASE("a ring gives events back in order and refuses when full", "[logging][
     CHECK(whole(*ring->peek(), 3));
     CHECK(ring->waiting() == 3);
   }
-}
-
-TEST_CASE("the mark of a start or end finds room in a full ring", "[logging][ring]") {
-  TestDirectory directory;
-  EventRing ring(directory.path("ring"), 4);
-  for (uint64_t n = 1; n <= 4; ++n) CHECK(ring.push(event(n)));
-  ring.mark(EventKind::stopped, 77, 3);
-  REQUIRE(ring.waiting() == 5);
-  CHECK(ring.peek(4)->kind == EventKind::stopped);
-  CHECK(ring.peek(4)->time == 77);
-  CHECK(ring.peek(4)->worker == 3);
-  CHECK(ring.peek(4)->sequence == 5);
-  SECTION("a second one in a row tells nothing new") {
-    ring.mark(EventKind::started, 78, 3);
-    CHECK(ring.waiting() == 5);
-  }
-  SECTION("it is no room for anything else") {
-    CHECK_FALSE(ring.push(event(6)));
-    ring.release(1);
-    CHECK_FALSE(ring.push(event(6)));
-    ring.release(1);
-    CHECK(ring.push(event(6)));
-    CHECK(whole(*ring.peek(3), 6));
-  }
-  CHECK(whole(*ring.peek(0), ring.peek(0)->sequence));
-}
-
-TEST_CASE("a mark in a full ring outlives its process", "[logging][ring]") {
-  TestDirectory directory;
-  {
-    EventRing ring(directory.path("ring"), 2);
-    CHECK(ring.push(event(1)));
-    CHECK(ring.push(event(2)));
-    ring.mark(EventKind::stopped, 3, 0);
-  }
-  EventRing ring(directory.path("ring"), 2);
-  CHECK(ring.recovered() == 3);
-  REQUIRE(ring.waiting() == 3);
-  CHECK(whole(*ring.peek(1), 2));
-  CHECK(ring.peek(2)->kind == EventKind::stopped);
 }
 
 TEST_CASE("any order of pushes and releases behaves like a bounded queue", "[logging][ring]") {
@@ -166,32 +127,40 @@ TEST_CASE("producer and consumer in two threads lose and tear nothing", "[loggin
   CHECK(bad == 0);
 }
 
-TEST_CASE("a new process finds unread events, whatever capacity it asks for", "[logging][ring]") {
+TEST_CASE("a new process finds unread events", "[logging][ring]") {
   TestDirectory directory;
   const std::string path = left_behind(directory);
-  EventRing ring(path, 1000);
-  CHECK(ring.recovered() == 3);
+  EventRing ring(path);
   CHECK(ring.damaged() == 0);
   CHECK(ring.capacity() == 8);
+  CHECK(ring.epoch() == 1);
+  REQUIRE(ring.waiting() == 3);
   for (uint64_t n = 1; n <= 3; ++n) {
     CHECK(whole(*ring.peek(), n));
     ring.release(1);
   }
-  CHECK(ring.push(event(4)));
-  CHECK(ring.peek()->sequence == 4);
 }
 
-TEST_CASE("an emptied ring takes the new capacity and goes on counting", "[logging][ring]") {
+TEST_CASE("a ring whose events are on record is made anew", "[logging][ring]") {
   TestDirectory directory;
   const std::string path = left_behind(directory);
-  {
-    EventRing(path, 8).release(3);
-  }
-  EventRing ring(path, 16);
+  CHECK_THROWS_WITH(EventRing(path, 16, 2), Contains("3 events in it are not on record"));
+  EventRing(path).release(3);
+  EventRing ring(path, 16, 2);
   CHECK(ring.capacity() == 16);
-  CHECK(ring.recovered() == 0);
-  REQUIRE(ring.push(event(4)));
-  CHECK(whole(*ring.peek(), 4));
+  CHECK(ring.epoch() == 2);
+  CHECK(ring.waiting() == 0);
+  REQUIRE(ring.push(event(1)));
+  CHECK(whole(*ring.peek(), 1));
+}
+
+TEST_CASE("a ring whose making was cut short is an empty one", "[logging][ring]") {
+  TestDirectory directory;
+  const std::string path = directory.path("ring");
+  SECTION("nothing was written") { std::ofstream(path) << ""; }
+  SECTION("its blocks were taken") { std::ofstream(path) << std::string(8192, '\0'); }
+  CHECK(EventRing(path).waiting() == 0);
+  CHECK(EventRing(path, 8, 1).capacity() == 8);
 }
 
 TEST_CASE("kill -9 at any moment leaves whole events without gaps", "[logging][ring]") {
@@ -206,7 +175,7 @@ TEST_CASE("kill -9 at any moment leaves whole events without gaps", "[logging][r
     const pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-      EventRing ring(path, 64);
+      EventRing ring(path, 64, 1);
       for (uint64_t n = 1;; ++n) {
         while (!ring.push(event(n))) ring.release(7);
         acknowledged->store(n);
@@ -217,8 +186,7 @@ TEST_CASE("kill -9 at any moment leaves whole events without gaps", "[logging][r
     kill(child, SIGKILL);
     REQUIRE(waitpid(child, nullptr, 0) == child);
 
-    EventRing ring(path, 64);
-    REQUIRE(ring.recovered() == ring.waiting());
+    EventRing ring(path);
     uint64_t n = 0;
     for (uint32_t i = 0; i < ring.waiting(); ++i) {
       const Event& e = *ring.peek(i);
@@ -233,8 +201,8 @@ TEST_CASE("kill -9 at any moment leaves whole events without gaps", "[logging][r
 
 TEST_CASE("a ring file belongs to one process at a time", "[logging][ring]") {
   TestDirectory directory;
-  EventRing ring(directory.path("ring"), 8);
-  CHECK_THROWS_WITH(EventRing(directory.path("ring"), 8),
+  EventRing ring(directory.path("ring"), 8, 1);
+  CHECK_THROWS_WITH(EventRing(directory.path("ring"), 8, 2),
                     Contains(directory.path("ring")) && Contains("another process uses it"));
   CHECK(ring.push(event(1)));
 }
@@ -245,49 +213,47 @@ TEST_CASE("a file that is not a ring is refused with path and remedy, and left a
   const auto size = std::filesystem::file_size(path);
   SECTION("other contents") {
     std::ofstream(path) << std::string(size, 'x');
-    CHECK_THROWS_WITH(EventRing(path, 8),
+    CHECK_THROWS_WITH(EventRing(path),
                       Contains(path) && Contains("is not an event ring") && Contains("move"));
   }
   SECTION("a few bytes") {
     std::ofstream(path) << "hello";
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("5 bytes cannot be a ring"));
+    CHECK_THROWS_WITH(EventRing(path), Contains("5 bytes cannot be a ring"));
     CHECK(std::filesystem::file_size(path) == 5);
   }
   SECTION("cut short") {
     std::filesystem::resize_file(path, size - 1);
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("says it holds 8 events"));
+    CHECK_THROWS_WITH(EventRing(path), Contains("says it holds 8 events"));
   }
   SECTION("another version") {
     const uint32_t version = 77;
     overwrite(path, 8, &version, 4);
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("version 77"));
+    CHECK_THROWS_WITH(EventRing(path), Contains("version 77"));
   }
   SECTION("a capacity larger than the file") {
     const uint32_t capacity = 0xffffffff;
     overwrite(path, 16, &capacity, 4);
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("says it holds 4294967295 events"));
+    CHECK_THROWS_WITH(EventRing(path), Contains("says it holds 4294967295 events"));
   }
   SECTION("more waiting than there is room for") {
     const uint64_t head = uint64_t{1} << 60;
-    overwrite(path, 64, &head, 8);
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("of a capacity of 8"));
+    overwrite(path, 128, &head, 8);
+    CHECK_THROWS_WITH(EventRing(path), Contains("of a capacity of 8"));
   }
   SECTION("consumed before pushed") {
     const uint64_t tail = 4;
-    overwrite(path, 128, &tail, 8);
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("3 events were pushed and 4 consumed"));
+    overwrite(path, 192, &tail, 8);
+    CHECK_THROWS_WITH(EventRing(path), Contains("3 events were pushed and 4 consumed"));
   }
   SECTION("an event that its own process cannot have written") {
     const uint8_t kind = 99;
     overwrite(path, second_event(offsetof(Event, kind)), &kind, 1);
-    CHECK_THROWS_WITH(EventRing(path, 8), Contains("1 of 3 waiting events are corrupt"));
+    CHECK_THROWS_WITH(EventRing(path), Contains("1 of 3 waiting events are corrupt"));
   }
-  SECTION("a directory") {
-    CHECK_THROWS_WITH(EventRing(directory.path(""), 8), Contains("cannot be opened"));
-  }
+  SECTION("a directory") { CHECK_THROWS_WITH(EventRing(directory.path("")), Contains("cannot be opened")); }
   SECTION("a symbolic link") {
     std::filesystem::create_symlink(path, directory.path("link"));
-    CHECK_THROWS_WITH(EventRing(directory.path("link"), 8), Contains("cannot be opened"));
+    CHECK_THROWS_WITH(EventRing(directory.path("link")), Contains("cannot be opened"));
   }
 }
 
@@ -295,40 +261,36 @@ TEST_CASE("an event torn by a crash of the machine is put on record as lost", "[
   TestDirectory directory;
   const std::string path = left_behind(directory);
   const char other_boot[] = "another boot";
-  const uint64_t stale = 0;                  // the page with event 2 never reached the disk
-  for (int start = 0; start < 2; ++start) {  // the second start finds what the first made of it
-    if (start == 0) {
-      overwrite(path, 24, other_boot, sizeof other_boot);
-      overwrite(path, second_event(offsetof(Event, sequence)), &stale, 8);
-    }
-    EventRing ring(path, 8);
-    CHECK(ring.recovered() == 3);
-    CHECK(ring.damaged() == (start == 0 ? 1 : 0));
-    REQUIRE(ring.waiting() == 3);
-    CHECK(whole(*ring.peek(0), 1));
-    CHECK(ring.peek(1)->kind == EventKind::record_lost);
-    CHECK(ring.peek(1)->sequence == 2);
-    CHECK(whole(*ring.peek(2), 3));
-  }
+  const uint64_t stale = 0;  // the page with event 2 never reached the disk
+  overwrite(path, 32, other_boot, sizeof other_boot);
+  overwrite(path, second_event(offsetof(Event, sequence)), &stale, 8);
+  EventRing ring(path);
+  CHECK(ring.damaged() == 1);
+  REQUIRE(ring.waiting() == 3);
+  CHECK(whole(*ring.peek(0), 1));
+  CHECK(ring.peek(1)->kind == EventKind::record_lost);
+  CHECK(ring.peek(1)->sequence == 2);
+  CHECK(whole(*ring.peek(2), 3));
 }
 
 TEST_CASE("a ring that cannot have its disk blocks is refused at opening", "[logging][ring]") {
   TestDirectory directory;
   if (!directory.mount_tmpfs("size=64k")) return;  // needs root
-  CHECK_THROWS_WITH(EventRing(directory.path("ring"), 100'000),
+  CHECK_THROWS_WITH(EventRing(directory.path("ring"), 100'000, 1),
                     Contains("are not to be had") && Contains("make room"));
-  CHECK_NOTHROW(EventRing(directory.path("ring"), 100));
+  CHECK_NOTHROW(EventRing(directory.path("ring"), 100, 1));
 }
 
-TEST_CASE("ring files of workers there are no longer are found", "[logging][ring]") {
+TEST_CASE("ring files are found, and whose they are", "[logging][ring]") {
   TestDirectory directory;
   for (const char* name :
        {"events.0.ring", "events.1.ring", "events.12.ring", "events.x.ring", "events.3.ring.old"}) {
     std::ofstream(directory.path(name)) << "";
   }
-  CHECK(ring_files_from(directory.path(""), 1) ==
-        std::vector<std::pair<std::string, unsigned>>{{directory.path("events.1.ring"), 1},
+  CHECK(ring_files(directory.path("")) ==
+        std::vector<std::pair<std::string, unsigned>>{{directory.path("events.0.ring"), 0},
+                                                      {directory.path("events.1.ring"), 1},
                                                       {directory.path("events.12.ring"), 12}});
-  CHECK(ring_files_from(directory.path("nowhere"), 0).empty());
+  CHECK(ring_files(directory.path("nowhere")).empty());
   CHECK(ring_path("/d", 3) == "/d/events.3.ring");
 }

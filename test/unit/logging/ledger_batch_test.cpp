@@ -2,10 +2,11 @@
 #include <rapidcheck.h>
 
 #include <catch2/catch.hpp>
+#include <stdexcept>
 #include <vector>
 
+#include "logging/ledger/batch.h"
 #include "logging/ledger/batch_writer.h"
-#include "logging/ledger/crc32c.h"
 #include "logging/ledger/live_reader.h"
 
 using namespace culvert::logging::ledger;
@@ -54,7 +55,41 @@ std::string three_batches() {
   return bytes;
 }
 
+/// A payload: how long after the opening its times begin, and records that are there as bytes.
+std::string payload(uint64_t base, std::string_view records = {}) {
+  std::string bytes;
+  ByteWriter out(bytes);
+  out.varint(base);
+  out.bytes(records);
+  return bytes;
+}
+
+/// 1 ms later, block 5 is allocated to subscriber 6.
+const std::string kAllocation{'\1', '\1', '\5', '\6'};
+
 }  // namespace
+
+TEST_CASE("The ledger's numbers come back, and what is cut off is bad and zero", "[ledger]") {
+  CHECK(rc::check([] {
+    // As many bits as can be: all sizes.
+    const auto number = *rc::gen::arbitrary<uint64_t>() >> *rc::gen::inRange(0, 64);
+    std::string bytes;
+    ByteWriter out(bytes);
+    out.varint(number);
+    RC_ASSERT(bytes.size() == varint_size(number));
+    out.fixed24(number & 0xffffff);
+    out.fixed(number);
+    ByteReader in(bytes);
+    RC_ASSERT(in.varint() == number);
+    RC_ASSERT(in.fixed24() == (number & 0xffffff));
+    RC_ASSERT(in.fixed<uint64_t>() == number);
+    RC_ASSERT(in.good());
+    RC_ASSERT(in.done());
+    ByteReader cut(std::string_view(bytes).substr(bytes.size() - 2));
+    RC_ASSERT(cut.fixed24() == 0u);
+    RC_ASSERT(!cut.good());
+  }));
+}
 
 TEST_CASE("CRC32C is that of RFC 3720 B.4, whole or in pieces", "[ledger]") {
   CHECK(crc32c(std::string(32, '\0')) == 0x8a9136aa);
@@ -151,7 +186,136 @@ TEST_CASE("A batch of another segment is no batch of this one", "[ledger]") {
   CHECK(all.damage[0].at_end);
 }
 
-TEST_CASE("Any history is read as it was written, in batches of any size", "[ledger]") {
+TEST_CASE("A writer goes on with a segment where another one ended", "[ledger]") {
+  BatchWriter first(kHeader);
+  first.allocated(1'000'500, 0, 1, 5, 6);
+  std::string bytes = encode(kHeader) + std::string(first.take());
+  BatchWriter second(kHeader, first.events(), first.last_time());
+  CHECK(second.last_time() == 1'000'500);
+  CHECK(second.next_ordinal() == 5001);
+  second.released(1'000'400, 0, 4, 5, 1);
+  second.released(1'000'600, 0, 4, 6, 1);
+  bytes += second.take();
+  const Read all = read(bytes);
+  CHECK(all.damage.empty());
+  REQUIRE(all.records.size() == 3);
+  CHECK(all.records[1].record.time == 1'000'500);
+  CHECK(all.records[2].record.time == 1'000'600);
+  CHECK(all.records[2].record.ordinal == 5002);
+}
+
+TEST_CASE("A record that the format has no room for is refused, and nothing of it is kept", "[ledger]") {
+  BatchWriter out(kHeader), same(kHeader);
+  for (BatchWriter* w : {&out, &same}) w->allocated(1'000'010, 3, 1, 5, 6);
+  const std::string long_body(kMaxBatchBytes, 'x');
+  SECTION("a body longer than a batch") {
+    CHECK_THROWS_AS(out.add(1'000'020, 9, Type::refused, long_body), std::length_error);
+    CHECK_THROWS_AS(out.add(1'000'020, 0, Type::configuration, long_body), std::length_error);
+  }
+  SECTION("a payload longer than a batch") {
+    // Two varints of one byte, source, first byte, time, length: 5; then record, time and length of this one.
+    const std::string body = long_body.substr(0, kMaxBatchBytes - 1 - 5 - 1 - 1 - 4);
+    CHECK_FALSE(out.full());
+    CHECK(out.full(body.size()));
+    CHECK_THROWS_AS(out.add(1'000'010, 0, Type::configuration, body + "x"), std::length_error);
+    for (BatchWriter* w : {&out, &same}) w->add(1'000'010, 0, Type::configuration, body);
+    CHECK(out.full());
+    CHECK_THROWS_AS(out.allocated(1'000'020, 9, 1, 5, 6), std::length_error);
+    CHECK_THROWS_AS(out.released(1'000'020, 9, 1, 5, 6), std::length_error);
+  }
+  CHECK(out.events() == same.events());
+  CHECK(out.last_time() == same.last_time());
+  const std::string batch(out.take());
+  CHECK((batch == same.take()));
+  CHECK(read(encode(kHeader) + batch).damage.empty());
+}
+
+TEST_CASE("A segment has no more events than its format allows", "[ledger]") {
+  BatchWriter out(kHeader, kMaxSegmentEvents - 1, kHeader.opened);
+  out.allocated(1'000'010, 0, 1, 5, 6);
+  CHECK_THROWS_AS(out.allocated(1'000'020, 0, 1, 6, 6), std::length_error);
+  CHECK_THROWS_AS(out.released(1'000'020, 0, 1, 5, 6), std::length_error);
+  CHECK_THROWS_AS(out.add(1'000'020, 0, Type::refused, ""), std::length_error);
+  CHECK(out.events() == kMaxSegmentEvents);
+  std::string bytes = encode(kHeader) + std::string(out.take());
+  out.add(1'000'010, 0, Type::segment_end, "");
+  bytes += out.take();
+  const Read all = read(bytes);
+  REQUIRE(all.records.size() == 2);
+  CHECK(all.records[0].record.ordinal == kHeader.first_ordinal + kMaxSegmentEvents - 1);
+  REQUIRE(all.damage.size() == 1);  // all events before
+  CHECK(all.damage[0].events == kMaxSegmentEvents - 1);
+
+  // What says that it is behind more than that is no batch.
+  CHECK(read(encode(kHeader) + encode_batch(kHeader.serial, kMaxSegmentEvents + 1, payload(0, kAllocation)))
+            .damage.at(0)
+            .at_end);
+}
+
+TEST_CASE("A batch that begins before the record ahead of it is damage, all of it", "[ledger]") {
+  const std::string good = three_batches();  // until 700
+  const std::string back = encode_batch(kHeader.serial, 5, payload(699, kAllocation));
+  const std::string after = encode_batch(kHeader.serial, 6, payload(700, kAllocation));
+  const Read all = read(good + back + after);
+  REQUIRE(all.records.size() == 7);
+  CHECK(all.records[6].record.time == 1'000'701);
+  CHECK(all.records[6].record.ordinal == 5006);
+  REQUIRE(all.damage.size() == 2);
+  CHECK(all.damage[0] == Damage{.offset = good.size() + kBatchHeaderBytes,
+                                .bytes = back.size() - kBatchHeaderBytes,
+                                .first_ordinal = 5005,
+                                .events = 0,
+                                .after = 1'000'700});
+  CHECK(all.damage[1] == Damage{.offset = good.size() + back.size(),
+                                .bytes = 0,
+                                .first_ordinal = 5005,
+                                .events = 1,
+                                .after = 1'000'700});
+}
+
+TEST_CASE("A batch that begins with no time that can be is damage, all of it", "[ledger]") {
+  const LiveHeader late{.serial = 7, .opened = kMaxTime - 10, .first_ordinal = 5000};
+  const auto damage_of = [&](std::string_view p) {
+    const Read all = read(encode(late) + encode_batch(late.serial, 0, p));
+    CHECK(all.records.empty());
+    REQUIRE(all.damage.size() == 1);
+    CHECK(all.damage[0].offset == kLiveHeaderBytes + kBatchHeaderBytes);
+    return all.damage[0].bytes;
+  };
+  CHECK(damage_of(payload(10, kAllocation)) == 5);
+  CHECK(damage_of(payload(kMaxTime, kAllocation)) == 13);
+  CHECK(damage_of(payload(0 - kMaxTime, kAllocation)) == 14);
+  CHECK(damage_of(std::string(12, '\xff')) == 12);
+  CHECK(damage_of("\x80") == 1);
+  // The last one that can be, and a record behind it.
+  CHECK(read(encode(late) + encode_batch(late.serial, 0, payload(8, kAllocation))).damage.empty());
+  CHECK(read(encode(late) + encode_batch(late.serial, 0, payload(9, kAllocation))).damage.size() == 1);
+}
+
+TEST_CASE("The next whole batch is found behind any number of marks that begin none", "[ledger]") {
+  std::string bad;
+  for (int i = 0; i < 1000; i++) bad += std::string(kBatchMark) + std::string(10, '\0');
+  bad.append(2 * kMaxBatchBytes, 'x');
+  const Read all = read(encode(kHeader) + bad + encode_batch(kHeader.serial, 0, payload(0, kAllocation)));
+  CHECK(all.records.size() == 1);
+  REQUIRE(all.damage.size() == 1);
+  CHECK(all.damage[0].bytes == bad.size());
+}
+
+TEST_CASE("A segment full of what looks like batches is given up", "[ledger]") {
+  // Each of these marks says that 4 MiB follow which must be checked.
+  std::string bad;
+  for (int i = 0; i < 1000; i++) bad += std::string(kBatchMark) + std::string("\0\0\x40\1\0\0....", 10);
+  bad.append(2 * kMaxBatchBytes, 'x');
+  const Read all = read(encode(kHeader) + encode_batch(kHeader.serial, 0, payload(0, kAllocation)) + bad +
+                        encode_batch(kHeader.serial, 1, payload(1, kAllocation)));
+  CHECK(all.records.size() == 1);
+  REQUIRE(all.damage.size() == 1);
+  CHECK(all.damage[0].at_end);
+}
+
+TEST_CASE("Any history is read as it was written, in batches of any size, by one writer or many",
+          "[ledger]") {
   CHECK(rc::check("records in = records out", [] {
     const LiveHeader header{*rc::gen::arbitrary<uint64_t>(), *rc::gen::inRange<uint64_t>(0, kMaxTime / 4),
                             *rc::gen::inRange<uint64_t>(0, kMaxTime / 4)};
@@ -192,6 +356,8 @@ TEST_CASE("Any history is read as it was written, in batches of any size", "[led
       kept.body = body;
       written.push_back(kept);
       if (*rc::gen::inRange(0, 5) == 0) bytes += out.take();
+      if (out.empty() && *rc::gen::inRange(0, 3) == 0)
+        out = BatchWriter(header, out.events(), out.last_time());
     }
     if (!out.empty()) bytes += out.take();
     RC_ASSERT(out.next_ordinal() == ordinal);

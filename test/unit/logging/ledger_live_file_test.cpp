@@ -1,5 +1,10 @@
 // The live segment's file: batches are in it whole, or not at all.
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <exception>
 #include <fstream>
 #include <iterator>
 #include <system_error>
@@ -50,6 +55,51 @@ TEST_CASE("What a crash left behind the last whole batch goes into a file of its
   CHECK(content(path) == "header-one-two");
   CHECK(content(d.path("00000042-20261122T000000Z.cut")) == "-tw");
   CHECK(files_in(d) == 2);
+}
+
+TEST_CASE("What is cut off twice is kept twice", "[ledger]") {
+  const TestDirectory d;
+  const auto path = LiveFile(d.path(""), kHeader, "header").path();
+  for (const char* rest : {"-one", "-two", "-three"}) {
+    std::ofstream(path, std::ios::app) << rest;
+    const LiveFile file(path, 6);
+    CHECK(content(path) == "header");
+  }
+  CHECK(content(d.path("00000042-20261122T000000Z.cut")) == "-one");
+  CHECK(content(d.path("00000042-20261122T000000Z.cut2")) == "-two");
+  CHECK(content(d.path("00000042-20261122T000000Z.cut3")) == "-three");
+  CHECK(files_in(d) == 4);
+}
+
+TEST_CASE("A segment with fewer bytes than were read of it is not appended to", "[ledger]") {
+  const TestDirectory d;
+  const auto path = LiveFile(d.path(""), kHeader, "header").path();
+  CHECK_THROWS_WITH(LiveFile(path, 7), Catch::Contains(path.string()));
+  CHECK(content(path) == "header");
+  CHECK(files_in(d) == 1);
+}
+
+TEST_CASE("Where the directory cannot be synced, there is no file of the segment's name", "[ledger]") {
+  const TestDirectory d;
+  // One file can be opened, but not the directory besides.
+  const int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  REQUIRE(next >= 0);
+  close(next);
+  rlimit usual{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &usual) == 0);
+  const rlimit tight{static_cast<rlim_t>(next) + 1, usual.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+  std::exception_ptr thrown;  // looked at when there are descriptors again: UBSan needs some to look
+  try {
+    const LiveFile file(d.path(""), kHeader, "header");
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &usual) == 0);
+  REQUIRE(thrown);
+  CHECK_THROWS_WITH(std::rethrow_exception(thrown), Catch::Contains("00000042-20261122T000000Z.live") &&
+                                                        Catch::Contains("Too many open files"));
+  CHECK(files_in(d) == 0);
 }
 
 TEST_CASE("On a full disk no part of a batch stays, and appending goes on when there is room", "[ledger]") {

@@ -37,12 +37,15 @@ class Script {
   void note(const Note& n) {
     out_.add(now, 0, Note::kType, encode(n));
   }
+  void add(Type type, std::string_view body = {}) { out_.add(now, 0, type, body); }
   void allocated(uint64_t block, uint32_t subscriber) { out_.allocated(now, 0, 1, block, subscriber); }
   void released(uint64_t block) { out_.released(now, 0, 4, block, 9); }
 
+  /// What holds after all that was put in so far.
   State play() {
-    bytes_ += out_.take();
+    if (!out_.empty()) bytes_ += out_.take();
     State state(kOpened);
+    faults.clear();
     state.on_fault = [this](const Record&, const std::string& what) { faults.push_back(what); };
     LiveReader reader(bytes_);
     while (reader.next()) state.apply(reader.record());
@@ -52,7 +55,7 @@ class Script {
   }
 
   uint64_t now = kOpened + 10;
-  std::vector<std::string> faults;
+  std::vector<std::string> faults;  ///< of the last play()
 
  private:
   static constexpr LiveHeader kHeader{.serial = 1, .opened = kOpened, .first_ordinal = 1};
@@ -120,12 +123,76 @@ TEST_CASE("A checkpoint says what holds, and is checked", "[ledger]") {
     CHECK(state.held().at(3) == State::Holder{1, kOpened - 5000, 2});
     CHECK(state.resting().at(4) == kOpened - 100);
     CHECK(state.mappings().at({0xc0000202, 443, 6}) == State::Mapping{web, kOpened - 1'000'000, 0});
+    CHECK(state.complete());
+    CHECK_FALSE(state.ended());
   }
   SECTION("with a record missing") {
     s.note(CheckpointEnd{2, 1, 1});
     CHECK_FALSE(s.play().checked());
     CHECK(s.faults.size() == 1);
   }
+}
+
+TEST_CASE("A segment is complete until something is missing, and ends when it says so", "[ledger]") {
+  Script s;
+  SECTION("complete") {
+    s.allocated(5, 1);
+    const State state = s.play();
+    CHECK(state.complete());
+    CHECK_FALSE(state.ended());
+  }
+  SECTION("ended") {
+    s.add(Type::segment_end);
+    const State state = s.play();
+    CHECK(state.complete());
+    CHECK(state.ended());
+  }
+  SECTION("a record was lost") {
+    s.add(Type::record_lost, std::string(1, '\0'));
+    const State state = s.play();
+    CHECK_FALSE(state.complete());
+    CHECK(state.sources()[0]->next == 101);
+  }
+  SECTION("a reader missed something") {
+    State state = s.play();
+    state.miss();
+    CHECK_FALSE(state.complete());
+  }
+  CHECK(s.faults.empty());
+}
+
+TEST_CASE("A mapping lives for as long as it was said to, counted from its beginning", "[ledger]") {
+  Script s;
+  const Binding binding{.external = net::Ipv4Address(0xc0000202), .port = 80, .protocol = 6};
+  const auto end = [&] { return s.play().mappings().at({0xc0000202, 80, 6}).ends; };
+  const auto held = [&](uint64_t ms) {
+    s.note(MappingHeld{.binding = binding, .since = -5000, .lifetime = ms});
+    return end();
+  };
+  const auto created = [&](uint64_t seconds) {
+    s.note(MappingCreated{.binding = binding, .lifetime = seconds});
+    return end();
+  };
+  CHECK(held(0) == 0);
+  CHECK(held(5000) == kOpened);
+  CHECK(held(UINT64_MAX) == kMaxTime - 1);
+  CHECK(created(0) == 0);
+  CHECK(created(7) == kOpened + 10 + 7000);
+  CHECK(created(UINT64_MAX) == kMaxTime - 1);
+}
+
+TEST_CASE("Times of a checkpoint are none before 1970, nor later than can be", "[ledger]") {
+  Script s;
+  s.note(Held{.block = 1, .since = -static_cast<int64_t>(kMaxTime) + 1});
+  s.note(Held{.block = 2, .since = kMaxTime - 1});
+  s.note(Resting{.block = 3, .since = -static_cast<int64_t>(kMaxTime) + 1});
+  s.note(Resting{.block = 4, .since = kMaxTime - 1});
+  const State state = s.play();
+  CHECK(s.faults.empty());
+  CHECK(state.held().at(1).since == 0);
+  CHECK(state.held().at(2).since == kMaxTime - 1);
+  CHECK(state.resting().at(3) == 0);
+  CHECK(state.resting().at(4) == kMaxTime - 1);
 }
 
 TEST_CASE("What cannot be is told, and the rest goes on", "[ledger]") {
@@ -159,20 +226,56 @@ TEST_CASE("What cannot be is told, and the rest goes on", "[ledger]") {
     CHECK(s.play().held().size() == 1);
     CHECK(s.faults == std::vector<std::string>{"block 16 is in no range"});
   }
+  SECTION("a checkpoint's blocks of no range") {
+    s.note(Held{.block = 16, .subscriber = 1});
+    s.note(Resting{.block = 17});
+    const State state = s.play();
+    CHECK(state.held().size() == 1);
+    CHECK(state.resting().empty());
+    CHECK(s.faults == std::vector<std::string>{"block 16 is in no range", "block 17 is in no range"});
+  }
+  SECTION("two are overtaken, and one release comes") {
+    s.now++;
+    s.allocated(5, 2);
+    s.allocated(5, 0);
+    s.released(5);
+    s.now++;
+    s.allocated(6, 1);
+    CHECK(s.play().held().at(5).subscriber == 0);
+    REQUIRE(s.faults.size() == 1);
+    CHECK_THAT(s.faults[0], Catch::StartsWith("block 5 is allocated to subscriber"));
+  }
   SECTION("an unknown subscriber") {
     s.allocated(6, 3);
     CHECK(s.play().held().at(6).subscriber == 3);
     CHECK(s.faults == std::vector<std::string>{"subscriber 3 is not defined"});
   }
-  SECTION("ranges that overlap") {
-    s.note(AddressRange{.first_block = 16,
+}
+
+TEST_CASE("A range is taken unless it overlaps another, in addresses or in blocks", "[ledger]") {
+  Script s;  // has addresses 192.0.2.0 to .3 and blocks 0 to 15
+  const auto taken = [&](uint64_t first_block, uint32_t first_address, uint64_t addresses) {
+    const size_t before = s.play().ranges().size(), refused = s.faults.size();
+    s.note(AddressRange{.first_block = first_block,
                         .instance = 1,
-                        .first_address = net::Ipv4Address(0xc0000203),
-                        .addresses = 1,
+                        .first_address = net::Ipv4Address(first_address),
+                        .addresses = addresses,
                         .first_port = 1,
                         .set_size = 1,
                         .sets = 1});
-    CHECK(s.play().range_of_block(16) == nullptr);
-    CHECK(s.faults == std::vector<std::string>{"the range of 192.0.2.3 overlaps another"});
-  }
+    const bool more = s.play().ranges().size() > before;
+    CHECK(s.faults.size() == refused + (more ? 0 : 1));
+    return more;
+  };
+  CHECK(taken(20, 0xc0000210, 5));        // blocks 20 to 24, 192.0.2.16 to .20
+  CHECK_FALSE(taken(30, 0xc0000203, 1));  // the last address of the first
+  CHECK(s.faults.at(0) == "the range of 192.0.2.3 overlaps another");
+  CHECK_FALSE(taken(30, 0xc0000200, 1));    // the first address
+  CHECK_FALSE(taken(30, 0xc0000100, 257));  // from before to the first address
+  CHECK_FALSE(taken(30, 0xc0000205, 12));   // up to the second range's
+  CHECK_FALSE(taken(15, 0xc0000204, 1));    // the last block
+  CHECK_FALSE(taken(20, 0xc0000204, 1));    // the first block of the second
+  CHECK_FALSE(taken(16, 0xc0000204, 5));    // from before to its first block
+  CHECK(taken(16, 0xc0000204, 4));          // between them
+  CHECK(taken(25, 0xc0000208, 8));
 }

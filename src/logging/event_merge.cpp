@@ -1,0 +1,45 @@
+#include "logging/event_merge.h"
+
+namespace culvert::logging {
+
+EventMerge::EventMerge(std::vector<Input> inputs) : inputs_(std::move(inputs)), cursors_(inputs_.size()) {}
+
+void EventMerge::look(size_t i) {
+  Cursor& c = cursors_[i];
+  if (c.given != c.there) c.time = inputs_[i].ring->peek(c.given)->time;
+}
+
+void EventMerge::gather() {
+  for (size_t i = 0; i < inputs_.size(); i++) {
+    cursors_[i].there = inputs_[i].ring->waiting();
+    look(i);
+  }
+}
+
+const Event* EventMerge::next() {
+  size_t best = inputs_.size();
+  for (size_t i = 0; i < inputs_.size(); i++) {
+    const Cursor& c = cursors_[i];
+    if (c.given != c.there && (best == inputs_.size() || c.time < cursors_[best].time)) best = i;
+  }
+  if (best == inputs_.size()) return nullptr;
+  last_ = best;
+  const Event* event = inputs_[best].ring->peek(cursors_[best].given++);
+  look(best);
+  return event;
+}
+
+void EventMerge::release() {
+  for (size_t i = 0; i < inputs_.size(); i++) {
+    Cursor& c = cursors_[i];
+    inputs_[i].ring->release(c.given);
+    c.there -= c.given;
+    c.given = 0;
+  }
+}
+
+void EventMerge::forget() {
+  for (Cursor& c : cursors_) c = {};
+}
+
+}  // namespace culvert::logging

@@ -1,0 +1,48 @@
+/// The events of several rings in the order of their times. What next() gave stays in its ring until
+/// release() says that it is safe elsewhere; forget() gives it again.
+///
+/// Thread: the rings' consumer.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "logging/event_ring.h"
+
+namespace culvert::logging {
+
+class EventMerge {
+ public:
+  /// A worker's ring; not owned.
+  struct Input {
+    EventRing* ring;
+    uint8_t worker;
+  };
+  explicit EventMerge(std::vector<Input> inputs);
+
+  /// Looks what there is; next() gives that and no more.
+  void gather();
+  /// The earliest event not given yet, and whose; of equal times, the lowest worker's. nullptr: there is none
+  /// left. Good until release().
+  const Event* next();
+  /// Of the event that next() gave last.
+  const Input& input() const { return inputs_[last_]; }
+  /// All that next() gave is safe.
+  void release();
+  /// Gives it again, after gather().
+  void forget();
+
+ private:
+  struct Cursor {
+    uint32_t given = 0, there = 0;
+    uint64_t time = 0;  ///< of the next one
+  };
+  void look(size_t i);
+
+  std::vector<Input> inputs_;
+  std::vector<Cursor> cursors_;
+  size_t last_ = 0;
+};
+
+}  // namespace culvert::logging

@@ -1,0 +1,231 @@
+#include "logging/export/exporter.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace culvert::logging {
+namespace {
+
+using namespace std::chrono;
+using namespace std::chrono_literals;
+
+constexpr milliseconds kFirstBackoff = 100ms, kLongestBackoff = 5s;
+constexpr milliseconds kWellAfter = 2s;    ///< a connection that holds so long is a good one
+constexpr milliseconds kLookEvery = 20ms;  ///< at the ledger, when there was nothing
+constexpr milliseconds kSaveEvery = 1s;
+constexpr size_t kBatchBytes = 64 * 1024, kBatchEntries = 1024;
+
+Moment moment() {
+  timespec up{};
+  clock_gettime(CLOCK_BOOTTIME, &up);
+  const auto unix_time = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
+  return {static_cast<uint64_t>(unix_time.count()),
+          static_cast<uint32_t>(static_cast<uint64_t>(up.tv_sec) * 1000 +
+                                static_cast<uint64_t>(up.tv_nsec) / 1'000'000)};
+}
+
+/// Signals are for the main thread; one of a broken connection is for nobody.
+void block_signals() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+}  // namespace
+
+Exporter::Exporter(ExportConfig config, std::unique_ptr<EntrySource> source, Complain complain)
+    : config_(std::move(config)),
+      source_(std::move(source)),
+      complain_(std::move(complain)),
+      file_(config_.position_file),
+      encoder_(make_encoder(config_, static_cast<uint32_t>(getpid()))),
+      connection_(make_connection(config_)),
+      backoff_(kFirstBackoff),
+      thread_([this] { run(); }) {}
+
+Exporter::~Exporter() {
+  stop_.set();
+  thread_.join();
+}
+
+void Exporter::run() {
+  block_signals();
+  for (bool found = false; !stop_.is_set();) {
+    try {
+      if (!found) find_position();
+      found = true;
+      if (open())
+        while (turn()) {
+        }
+      if (!stop_.is_set()) fail(connection_->error());
+    } catch (const std::exception& e) {  // of the source
+      fail(e.what());
+    }
+  }
+  end();
+}
+
+void Exporter::say(const std::string& what) const {
+  complain_(fmt::format("export {}: {}", config_.name, what));
+}
+
+void Exporter::find_position() {
+  const uint64_t end = source_->end();
+  const auto found = file_.load();
+  if (const auto* position = std::get_if<ExportPosition>(&found)) {
+    if (position->sent <= end) {
+      next_ = position->confirmed;
+      high_ = position->sent;
+    } else {
+      say(
+          fmt::format("its position is {}, and the ledger ends at {}: this is another ledger, which is sent "
+                      "from its beginning on",
+                      position->sent, end));
+    }
+  } else if (const auto* unreadable = std::get_if<PositionFile::Unreadable>(&found)) {
+    say(unreadable->why + "; the ledger is sent from its beginning on");
+  } else {
+    next_ = high_ = end;
+  }
+  save_position();
+}
+
+bool Exporter::open() {
+  if (!connection_->open(stop_)) return false;
+  opened_ = steady_clock::now();
+  in_order_ = true;
+  encoder_->begin();
+  source_->seek(next_);
+  return true;
+}
+
+/// Sends what there is, or waits a little. False: the connection failed, or the end has come.
+bool Exporter::turn() {
+  const uint64_t first = next_;
+  fill();
+  bool good = false;
+  if (out_.empty()) {
+    good = connection_->rest(read_ == 0 ? kLookEvery : 0ms, stop_);
+  } else {
+    in_order_ = false;
+    good = connection_->send(out_, stop_);
+    if (good) {
+      in_order_ = true;
+      unconfirmed_.sent(first, connection_->sent());
+      stats_.sent.fetch_add(read_, kRelaxed);
+      stats_.repeated.fetch_add(repeated_, kRelaxed);
+    } else {
+      tried_ = std::max(tried_, std::exchange(next_, first));
+    }
+  }
+  if (!good) return false;
+  note_arrivals();
+  recover();
+  return true;
+}
+
+void Exporter::fill() {
+  out_.clear();
+  read_ = repeated_ = 0;
+  encoder_->set_time(moment());
+  while (out_.bytes.size() < kBatchBytes && read_ < kBatchEntries && source_->next(entry_)) take(entry_);
+  encoder_->end(out_);
+}
+
+void Exporter::take(const Entry& e) {
+  if (e.ordinal) {
+    if (next_ != 0 && *e.ordinal > next_) miss(next_, *e.ordinal - 1);
+    if (*e.ordinal < high_) repeated_++;
+    next_ = *e.ordinal + 1;
+  }
+  encoder_->add(e, out_);
+  read_++;
+}
+
+/// These are not in the ledger any more.
+void Exporter::miss(uint64_t first, uint64_t last) {
+  first = std::max(first, high_);  // what was sent before is not lost
+  if (first > last) return;
+  encoder_->add_gap(first, last, out_);
+  if (last < counted_) return;  // the message about it could not be sent
+  first = std::max(first, counted_);
+  counted_ = last + 1;
+  stats_.lost.fetch_add(last - first + 1, kRelaxed);
+  say(fmt::format("events {} to {} are not in the ledger any more; this collector never gets them", first,
+                  last));
+}
+
+void Exporter::note_arrivals() {
+  high_ = std::max(high_, next_);
+  unconfirmed_.arrived(connection_->arrived());
+  count_waiting();
+  stats_.confirmed.store(unconfirmed_.safe(next_), kRelaxed);
+  if (steady_clock::now() - saved_at_ >= kSaveEvery) save_position();
+}
+
+void Exporter::count_waiting() {
+  stats_.position.store(next_, kRelaxed);
+  const uint64_t end = source_->end();
+  stats_.waiting.store(end - std::min(end, next_), kRelaxed);
+}
+
+/// What a connection that holds for a while means.
+void Exporter::recover() {
+  if (!stats_.failing.load(kRelaxed) || steady_clock::now() - opened_ < kWellAfter) return;
+  stats_.failing.store(false, kRelaxed);
+  backoff_ = kFirstBackoff;
+  say(fmt::format("{} port {} is reached again; {} events wait", config_.address, config_.port,
+                  stats_.waiting.load(kRelaxed)));
+}
+
+void Exporter::fail(const std::string& why) {
+  connection_->close();
+  in_order_ = false;
+  const uint64_t back = unconfirmed_.safe(next_);
+  stats_.failures.fetch_add(1, kRelaxed);
+  if (!stats_.failing.exchange(true, kRelaxed)) {
+    const uint64_t end = std::max(high_, tried_);
+    const std::string again =
+        back < end ? fmt::format("; {} to {} may not have arrived and are sent again", back, end - 1) : "";
+    say(fmt::format("{} port {}: {}; events wait in the ledger{}", config_.address, config_.port, why,
+                    again));
+  }
+  unconfirmed_.clear();
+  next_ = back;
+  try {
+    count_waiting();
+  } catch (const std::exception&) {  // it may be the source that fails
+  }
+  save_position();
+  stop_.wait(-1, 0, backoff_);
+  backoff_ = std::min(2 * backoff_, kLongestBackoff);
+}
+
+void Exporter::end() {
+  if (in_order_ && connection_->finish()) unconfirmed_.clear();
+  connection_->close();
+  save_position();
+}
+
+void Exporter::save_position() {
+  saved_at_ = steady_clock::now();
+  const ExportPosition position{unconfirmed_.safe(next_), std::max(high_, next_)};
+  stats_.confirmed.store(position.confirmed, kRelaxed);
+  if (position == saved_) return;
+  const std::string error = file_.save(position);
+  if (error.empty()) {
+    saved_ = position;
+  } else if (!save_fails_) {
+    say(error + "; a start repeats what was sent since the last position that was saved");
+  }
+  save_fails_ = !error.empty();
+}
+
+}  // namespace culvert::logging

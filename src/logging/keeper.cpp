@@ -1,0 +1,63 @@
+#include "logging/keeper.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "logging/ledger/sealing.h"
+
+namespace culvert::logging {
+
+Keeper::Keeper(Setup setup) : setup_(std::move(setup)), thread_([this] { run(); }) {}
+
+Keeper::~Keeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+bool Keeper::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void Keeper::run() {
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_IDLE, &none);  // of this thread; where that is forbidden it is only politeness
+  for (;;) {
+    try {
+      turn();
+      last_complaint_.clear();
+    } catch (const std::exception& e) {
+      stats_.errors++;
+      if (e.what() != last_complaint_) setup_.complain(fmt::format("{}; it is tried again", e.what()));
+      last_complaint_ = e.what();
+    }
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, setup_.look_every, [this] { return stop_; });
+    if (stop_) return;
+  }
+}
+
+/// Seals all live segments but the last one, which is being written.
+void Keeper::turn() {
+  for (const std::filesystem::path& live : ledger::unsealed(setup_.directory, false)) {
+    if (stopping()) return;
+    std::string error;
+    const auto note = [&](const ledger::SegmentNote& segment) {
+      error = setup_.note_sealed(segment);
+      return error.empty();
+    };
+    if (!ledger::seal_one(live, note, setup_.complain) && !error.empty()) throw std::runtime_error(error);
+    stats_.sealed++;
+  }
+}
+
+}  // namespace culvert::logging

@@ -1,0 +1,51 @@
+/// `culvert log`: searches a ledger; one file for each subcommand (log_*.cpp).
+
+#include <fmt/format.h>
+
+#include <array>
+#include <iostream>
+#include <string_view>
+
+#include "commands.h"
+#include "log_commands.h"
+
+namespace culvert::tools {
+namespace {
+
+struct Subcommand {
+  std::string_view name;
+  std::string_view summary;
+  int (*run)(int argc, char** argv);
+};
+
+constexpr std::array kSubcommands = {
+    Subcommand{"show", "what is on record, line by line", run_log_show},
+    Subcommand{"radius", "whose sessions those are: RADIUS accounting", run_log_radius},
+};
+
+void print_help(std::ostream& out) {
+  out << "culvert log — who held which address and ports when\n\n  culvert log SUBCOMMAND "
+         "[options]\n\nSubcommands:\n";
+  for (const auto& s : kSubcommands) out << fmt::format("  {:<12} {}\n", s.name, s.summary);
+  out << "\n  --ledger DIR, or $CULVERT_LEDGER, names the ledger; else it is /var/lib/culvert/ledger.\n"
+         "  culvert log SUBCOMMAND --help explains one; docs/ledger.md has the files.\n";
+}
+
+}  // namespace
+
+int run_log(int argc, char** argv) {
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name == "--help" || name == "-h") {
+    print_help(std::cout);
+    return 0;
+  }
+  for (const auto& s : kSubcommands)
+    if (s.name == name) return s.run(argc - 1, argv + 1);
+  if (name.empty())
+    print_help(std::cerr);
+  else
+    std::cerr << fmt::format("culvert log: there is no subcommand {}; culvert log --help lists them\n", name);
+  return 2;
+}
+
+}  // namespace culvert::tools
