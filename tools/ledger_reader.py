@@ -17,7 +17,7 @@ MARK = b"\xc5\xba"
 MAX_PAYLOAD = MAX_EVENTS = 4 << 20
 MAX_TIME = 1 << 61
 TYPES = {
-    0: "record-lost", 1: "started", 2: "stopped", 3: "mapping-created", 4: "mapping-deleted", 5: "session-created",
+    0: "record-lost", 3: "mapping-created", 4: "mapping-deleted", 5: "session-created",
     6: "session-deleted", 7: "refused", 32: "source", 33: "instance", 34: "address-range", 35: "subscriber", 36: "held",
     37: "resting", 38: "mapping-held", 39: "checkpoint-end", 40: "clock", 41: "configuration", 42: "culvertd-started",
     43: "culvertd-stopped", 44: "uncertain", 45: "sealed", 46: "retired", 47: "segment-end",
@@ -114,9 +114,7 @@ def binding(r):
 
 BODIES = {
     0: lambda r: {"worker": r.fixed(1)},
-    1: lambda r: {"worker": r.fixed(1)},
-    2: lambda r: {"worker": r.fixed(1)},
-    3: lambda r: binding(r) | {"lifetime": r.varint()},
+    3: lambda r: binding(r) | {"lifetime": r.varint(), "renewal": r.fixed(1)},
     4: lambda r: binding(r) | {"reason": r.fixed(1)},
     5: lambda r: binding(r) | {"has-destination": r.fixed(1), "destination": r.ipv4(), "destination-port": r.fixed(2)},
     6: lambda r: binding(r) | {"has-destination": r.fixed(1), "destination": r.ipv4(), "destination-port": r.fixed(2)},

@@ -19,7 +19,12 @@ struct Subcommand {
 };
 
 constexpr std::array kSubcommands = {
+    Subcommand{"who", "who had a public address and port at a time", run_log_who},
+    Subcommand{"subscriber", "what a subscriber had", run_log_subscriber},
     Subcommand{"show", "what is on record, line by line", run_log_show},
+    Subcommand{"verify", "whether it is whole, and as it was written", run_log_verify},
+    Subcommand{"stats", "what is in it, in numbers", run_log_stats},
+    Subcommand{"seal", "seal segments that were left behind", run_log_seal},
     Subcommand{"radius", "whose sessions those are: RADIUS accounting", run_log_radius},
 };
 
@@ -28,7 +33,7 @@ void print_help(std::ostream& out) {
          "[options]\n\nSubcommands:\n";
   for (const auto& s : kSubcommands) out << fmt::format("  {:<12} {}\n", s.name, s.summary);
   out << "\n  --ledger DIR, or $CULVERT_LEDGER, names the ledger; else it is /var/lib/culvert/ledger.\n"
-         "  culvert log SUBCOMMAND --help explains one; docs/ledger.md has the files.\n";
+         "  culvert log SUBCOMMAND --help explains one; docs/log.md has examples.\n";
 }
 
 }  // namespace

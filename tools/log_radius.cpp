@@ -31,7 +31,7 @@ constexpr std::string_view kHelp = R"(RADIUS accounting beside the ledger: which
   culvert log radius import PATH...   take FreeRADIUS detail files into the index; what is in it is not read again
   culvert log radius find PREFIX      the sessions that had it: user, line, circuit, NAS, from when to when
 
-`culvert log who --radius` asks the same index. Each has a --help. docs/radius.md says what is concluded from what.
+`culvert log who --radius` asks the same index. Each has a --help. docs/log.md says what is concluded from what.
 
 Example: all of yesterday, and who it was
 

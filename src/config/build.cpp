@@ -170,6 +170,9 @@ Config build(const Record& root, const std::string& file) {
   set(c.logging.ledger_directory, logging, "ledger-directory");
   set(c.logging.segment_events, logging, "ledger-segment-events");
   set(c.logging.ring_directory, logging, "ring-directory");
+  const Record retention = logging.child("log-retention");
+  set(c.logging.retention_age, retention, "max-age");
+  set(c.logging.retention_megabytes, retention, "max-megabytes");
   set(c.control_socket, root, "control-socket");
   set(c.metrics_address, root, "metrics-address");
   return c;

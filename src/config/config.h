@@ -169,6 +169,8 @@ struct Logging {
   bool strict = false;                                ///< durability: strict
   uint32_t segment_events = 4'194'304;                ///< ledger-segment-events
   std::string ring_directory = "/run/culvert/rings";  ///< the file-backed rings between workers and recorder
+  seconds retention_age{0};                           ///< log-retention: max-age; 0: for ever
+  uint64_t retention_megabytes = 0;                   ///< log-retention: max-megabytes; 0: any
   bool operator==(const Logging&) const = default;
 };
 

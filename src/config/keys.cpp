@@ -151,6 +151,29 @@ constexpr Choice durability_choices[] = {
     {"strict", "its first packets wait until the record is on the disk"},
 };
 
+constexpr Key retention_keys[] = {
+    {.name = "max-age",
+     .kind = Kind::duration,
+     .meaning = "Segments whose last record is older are removed. 0: they are kept for ever.",
+     .default_text = "0",
+     .min = 0,
+     .max = 3650 * day,
+     .restart = true},
+    {.name = "max-megabytes",
+     .kind = Kind::integer,
+     .meaning =
+         "When all segments together have more, the oldest are removed. 0: they may have any size. A disk "
+         "that is full of other things is not this key's: without room no new blocks are given.",
+     .default_text = "0",
+     .min = 0,
+     .max = 1'000'000'000,
+     .restart = true},
+};
+constexpr Section retention_section{
+    "log-retention",
+    "How long the ledger's segments are kept. What goes is put on record first; what is not sealed stays.",
+    retention_keys};
+
 constexpr Key logging_keys[] = {
     {.name = "durability",
      .kind = Kind::choice,
@@ -177,6 +200,12 @@ constexpr Key logging_keys[] = {
          "Directory of the file-backed rings between the workers and the recorder. In memory (tmpfs) they "
          "cost no disk writes and outlive a crash of culvertd; on a disk they delay packets when it is slow.",
      .default_text = "/run/culvert/rings",
+     .restart = true},
+    {.name = "log-retention",
+     .kind = Kind::section,
+     .meaning = "When old segments of the ledger are removed.",
+     .default_note = "they are kept for ever",
+     .section = &retention_section,
      .restart = true},
 };
 constexpr Section logging_section{"logging", "Where records go.", logging_keys};

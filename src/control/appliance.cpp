@@ -33,6 +33,11 @@ constexpr auto kDrainQuiet = 20ms;      ///< and how long nothing must have move
 constexpr auto kNeighboursAtMost = 1s;  ///< how long a start waits for next hops
 constexpr int64_t kClockStep = 2000;    ///< milliseconds the system's clock may differ before we say so
 
+logging::ledger::Retention retention_of(const config::Logging& l) {
+  return {.age_ms = static_cast<uint64_t>(std::chrono::milliseconds(l.retention_age).count()),
+          .bytes = l.retention_megabytes * 1'000'000};
+}
+
 }  // namespace
 
 Appliance::Appliance(const config::Config& config, Log& log, const Options& options) : log_(log) {
@@ -191,13 +196,13 @@ void Appliance::start_recorder(std::unique_ptr<Ledger> ledger, const std::string
                              .sync_every = engine_->config().logging.strict ? 0ms : 100ms,
                          });
   engine_->define = [this](const logging::ledger::Definitions& d) { return recorder_->define(d); };
-  keeper_ = std::make_unique<logging::Keeper>(
-      logging::Keeper::Setup{.directory = engine_->config().logging.ledger_directory,
-                             .note_sealed =
-                                 [this](const logging::ledger::SegmentNote& segment) {
-                                   return recorder_->note(logging::ledger::Type::sealed, segment);
-                                 },
-                             .complain = [this](const std::string& text) { log_.error("{}", text); }});
+  keeper_ = std::make_unique<logging::Keeper>(logging::Keeper::Setup{
+      .directory = engine_->config().logging.ledger_directory,
+      .note = [this](logging::ledger::Type type,
+                     const logging::ledger::SegmentNote& s) { return recorder_->note(type, s); },
+      .clock = [this] { return now(); },
+      .complain = [this](const std::string& text) { log_.error("{}", text); },
+      .retention = retention_of(engine_->config().logging)});
 }
 
 void Appliance::start_workers(const Options& options) {

@@ -210,9 +210,19 @@ void append_time(std::string& out, uint64_t millis) {
   const auto day = floor<days>(t);
   const year_month_day date{day};
   const hh_mm_ss clock{t - day};
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", int{date.year()},
-                 unsigned{date.month()}, unsigned{date.day()}, clock.hours().count(), clock.minutes().count(),
-                 clock.seconds().count(), clock.subseconds().count());
+  // By hand: every message has two of them.
+  char text[] = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](size_t end, size_t digits, uint64_t n) {
+    for (; digits-- != 0; n /= 10) text[--end] = static_cast<char>('0' + n % 10);
+  };
+  put(4, 4, static_cast<uint64_t>(int{date.year()}));
+  put(7, 2, unsigned{date.month()});
+  put(10, 2, unsigned{date.day()});
+  put(13, 2, static_cast<uint64_t>(clock.hours().count()));
+  put(16, 2, static_cast<uint64_t>(clock.minutes().count()));
+  put(19, 2, static_cast<uint64_t>(clock.seconds().count()));
+  put(23, 3, static_cast<uint64_t>(clock.subseconds().count()));
+  out.append(text, sizeof text - 1);
 }
 
 void append_number(std::string& out, uint64_t n) {

@@ -12,6 +12,12 @@
 
 namespace culvert::logging {
 
+namespace {
+
+constexpr std::chrono::minutes kRemoveEvery{10};
+
+}  // namespace
+
 Keeper::Keeper(Setup setup) : setup_(std::move(setup)), thread_([this] { run(); }) {}
 
 Keeper::~Keeper() {
@@ -46,18 +52,41 @@ void Keeper::run() {
   }
 }
 
-/// Seals all live segments but the last one, which is being written.
 void Keeper::turn() {
+  // Looking through a large archive costs some reads: nothing gets old in minutes.
+  const bool due = !removed_ || std::chrono::steady_clock::now() - *removed_ > kRemoveEvery;
+  if (seal() || due) remove_old();
+}
+
+/// Seals all live segments but the last one, which is being written. Whether there was one.
+bool Keeper::seal() {
+  bool any = false;
   for (const std::filesystem::path& live : ledger::unsealed(setup_.directory, false)) {
-    if (stopping()) return;
+    if (stopping()) return any;
     std::string error;
     const auto note = [&](const ledger::SegmentNote& segment) {
-      error = setup_.note_sealed(segment);
+      error = setup_.note(ledger::Type::sealed, segment);
       return error.empty();
     };
     if (!ledger::seal_one(live, note, setup_.complain) && !error.empty()) throw std::runtime_error(error);
     stats_.sealed++;
+    any = true;
   }
+  return any;
+}
+
+/// Removes what retention does not want. What goes is on record before it is gone.
+void Keeper::remove_old() {
+  const ledger::Retention& wanted = setup_.retention;
+  if (wanted.age_ms == 0 && wanted.bytes == 0) return;
+  for (const ledger::Retired& segment : ledger::to_retire(setup_.directory, wanted, setup_.clock())) {
+    if (stopping()) return;
+    if (const std::string error = setup_.note(ledger::Type::retired, segment.note); !error.empty())
+      throw std::runtime_error(error);
+    ledger::retire(segment);
+    stats_.retired++;
+  }
+  removed_ = std::chrono::steady_clock::now();
 }
 
 }  // namespace culvert::logging

@@ -1,5 +1,6 @@
-/// The keeper: the thread that seals segments which have ended. It has the lowest priority, since nobody
-/// waits for it: packets, records and the control core go first.
+/// The keeper: the thread that seals segments which have ended, and removes those that retention does not
+/// want any more. It has the lowest priority, since nobody waits for it: packets, records and the control
+/// core go first.
 ///
 /// A live file goes when the sealed one is on the disk, was read back, and its hash is on record
 /// (ledger/sealing.h); what a crash left half done is done again.
@@ -11,10 +12,12 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "logging/ledger/notes.h"
+#include "logging/ledger/retention.h"
 
 namespace culvert::logging {
 
@@ -22,9 +25,12 @@ class Keeper {
  public:
   struct Setup {
     std::filesystem::path directory;
-    /// Puts on record that a segment was sealed; says why it could not.
-    std::function<std::string(const ledger::SegmentNote&)> note_sealed;
-    std::function<void(const std::string&)> complain;  ///< called from the keeper's thread
+    // All three are called from the keeper's thread.
+    /// Puts on record that a segment was sealed, or is to go (Type::retired); says why it could not.
+    std::function<std::string(ledger::Type, const ledger::SegmentNote&)> note;
+    std::function<uint64_t()> clock;  ///< the event clock
+    std::function<void(const std::string&)> complain;
+    ledger::Retention retention{};
     std::chrono::milliseconds look_every{5000};
   };
 
@@ -35,7 +41,7 @@ class Keeper {
   Keeper& operator=(const Keeper&) = delete;
 
   struct Stats {
-    std::atomic<uint64_t> sealed{0}, errors{0};
+    std::atomic<uint64_t> sealed{0}, retired{0}, errors{0};
   };
   const Stats& stats() const { return stats_; }
 
@@ -43,10 +49,13 @@ class Keeper {
   void run();
   bool stopping();
   void turn();
+  bool seal();
+  void remove_old();
 
   Setup setup_;
   Stats stats_;
   std::string last_complaint_;
+  std::optional<std::chrono::steady_clock::time_point> removed_;  ///< when that was looked at
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;  ///< under mutex_

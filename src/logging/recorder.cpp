@@ -13,9 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 using ledger::Ledger;
 
-constexpr auto kLook = 5ms;          ///< how often the rings are looked at
-constexpr auto kLookAtOnce = 200us;  ///< where packets wait for the disk
-constexpr auto kTryAgain = 200ms;    ///< a disk that failed
+constexpr auto kLook = 5ms;        ///< how often the rings are looked at
+constexpr auto kTryAgain = 200ms;  ///< a disk that failed
 /// Milliseconds that the system's clock may move against ours before that is put on record.
 constexpr int64_t kClockMoves = 100;
 

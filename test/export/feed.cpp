@@ -1,13 +1,12 @@
 /// Feeds an export: an Exporter as culvertd has it, and a ledger that is made up as it is read, so that any
 /// number of events comes at any rate. For test/export/run.py, and to measure.
 ///
-///     export_feed CONFIG --count N [--rate EVENTS-A-SECOND] [--first ORDINAL] [--blocks] [--list FILE]
+///     export_feed CONFIG --count N [--rate EVENTS-A-SECOND] [--blocks] [--list FILE]
 ///
-/// CONFIG is JSON with the keys of docs/exports.md, and `position-file`. Events have the ordinals 1 to N;
-/// from
-/// --first on (1) they come at the rate, or all at once. Every 100 ms, and at the end, a line of JSON tells
-/// the statistics. Complaints go to the standard error. It ends by SIGTERM, or when all was sent and its
-/// standard input ended.
+/// CONFIG is JSON with the keys of docs/exports.md, and `position-file`. Events have the ordinals 1 to N and
+/// come at the rate, or all at once. Every 100 ms a line of JSON tells the statistics; complaints go to the
+/// standard error. --list writes all events as `culvert log show` does. It ends by SIGTERM, or when its
+/// standard input ended, all was sent, and the collector is reached.
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -38,7 +37,7 @@ constexpr uint64_t kBegin = 1'795'315'507'532;  ///< the first event's time
 
 struct Options {
   json config;
-  uint64_t count = 0, rate = 0, first = 1;
+  uint64_t count = 0, rate = 0;
   bool blocks = false;  ///< nothing else
   std::string list;
 };
@@ -129,7 +128,7 @@ class MadeUpLedger : public EntrySource {
     if (options_.rate == 0) return options_.count + 1;
     const auto passed = std::chrono::duration<double>(steady_clock::now() - began_).count();
     const auto made = static_cast<uint64_t>(passed * static_cast<double>(options_.rate));
-    return std::min(options_.count + 1, options_.first + made);
+    return std::min(options_.count + 1, 1 + made);
   }
 
  private:
@@ -204,8 +203,6 @@ Options options_of(int argc, char** argv) {
       o.count = std::stoull(argv[i]);
     else if (name == "--rate")
       o.rate = std::stoull(argv[i]);
-    else if (name == "--first")
-      o.first = std::stoull(argv[i]);
     else if (name == "--list")
       o.list = argv[i];
     else
@@ -244,7 +241,8 @@ int run(const Options& o) {
     tell(exporter.stats(), seconds());
     char byte;
     if (fds[1].revents != 0 && read(STDIN_FILENO, &byte, 1) <= 0) input = false;
-    if (fds[0].revents != 0 || (!input && exporter.stats().position > o.count)) return 0;
+    if (fds[0].revents != 0 || (!input && !exporter.stats().failing && exporter.stats().position > o.count))
+      return 0;
   }
 }
 

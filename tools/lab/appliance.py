@@ -61,7 +61,7 @@ class Culvertd:
     def kill(self):
         """SIGKILL."""
         self.process.signal(signal.SIGKILL)
-        self.process.popen.wait(10)
+        self.process.popen.wait(30)
         self.lab.stop(self.process)
         self.process = None
 

@@ -20,9 +20,11 @@ net::MacAddress mac(uint8_t last) { return {{0x02, 0xc0, 0, 0, 0, last}}; }
 
 }  // namespace
 
-Driver::Driver(const config::Config& config, uint64_t seed, uint64_t start_ns,
-               Output output, Records records)
-    : output_(std::move(output)), records_(std::move(records)), now_(start_ns / 1'000'000), now_ns_(start_ns) {
+Driver::Driver(const config::Config& config, uint64_t seed, uint64_t start_ns, Output output, Records records)
+    : output_(std::move(output)),
+      records_(std::move(records)),
+      now_(start_ns / 1'000'000),
+      now_ns_(start_ns) {
   dataplane::init_eal_for_replay(256);
   buffers_ = dataplane::make_buffers("replay", kBuffers, kRoom);
   std::vector<control::InterfaceFacts> facts;

@@ -28,8 +28,7 @@ class Driver {
   using Records = std::function<void(const logging::Entry&)>;
 
   /// `records` may be empty. `start_ns`: the first frame's time.
-  Driver(const config::Config& config, uint64_t seed, uint64_t start_ns,
-         Output output, Records records);
+  Driver(const config::Config& config, uint64_t seed, uint64_t start_ns, Output output, Records records);
   ~Driver();
 
   /// Takes in a frame; frames come in order of time. Raw IP gets an Ethernet header.

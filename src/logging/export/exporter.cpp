@@ -190,7 +190,8 @@ void Exporter::fail(const std::string& why) {
   in_order_ = false;
   const uint64_t back = unconfirmed_.safe(next_);
   stats_.failures.fetch_add(1, kRelaxed);
-  if (!stats_.failing.exchange(true, kRelaxed)) {
+  if (!stats_.failing.exchange(true, kRelaxed)) told_.clear();
+  if (told_.insert(why).second) {
     const uint64_t end = std::max(high_, tried_);
     const std::string again =
         back < end ? fmt::format("; {} to {} may not have arrived and are sent again", back, end - 1) : "";

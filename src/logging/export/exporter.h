@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -47,8 +48,8 @@ class Exporter {
  public:
   using Complain = std::function<void(const std::string&)>;
 
-  /// `config` is without fault (fault_of()). `complain` is called from the exporter's thread: once when it
-  /// begins to fail, once when it is well, and for every gap.
+  /// `config` is without fault (fault_of()). `complain` is called from the exporter's thread: once for
+  /// every reason why it fails, once when it is well, and for every gap.
   Exporter(ExportConfig config, std::unique_ptr<EntrySource> source, Complain complain);
   /// Ends within a second. What was not sent is sent by the next run.
   ~Exporter();
@@ -86,13 +87,14 @@ class Exporter {
   Entry entry_;
   Outbox out_;
   Unconfirmed unconfirmed_;
-  uint64_t next_ = 0;      ///< to be read; 0: the oldest there is
-  uint64_t high_ = 0;      ///< events below were sent once at least
-  uint64_t tried_ = 0;     ///< events below, from high_ on, may have been sent by a send() that failed
-  uint64_t counted_ = 0;   ///< events below were counted as lost, if they are
-  uint64_t read_ = 0;      ///< entries in out_
-  uint64_t repeated_ = 0;  ///< of them, sent before
-  bool in_order_ = false;  ///< the connection is open, and whole messages were sent
+  uint64_t next_ = 0;           ///< to be read; 0: the oldest there is
+  uint64_t high_ = 0;           ///< events below were sent once at least
+  std::set<std::string> told_;  ///< reasons of this failure
+  uint64_t tried_ = 0;          ///< events below, from high_ on, may have been sent by a send() that failed
+  uint64_t counted_ = 0;        ///< events below were counted as lost, if they are
+  uint64_t read_ = 0;           ///< entries in out_
+  uint64_t repeated_ = 0;       ///< of them, sent before
+  bool in_order_ = false;       ///< the connection is open, and whole messages were sent
   std::chrono::milliseconds backoff_;
   std::chrono::steady_clock::time_point opened_, saved_at_;
   std::optional<ExportPosition> saved_;  ///< on the disk

@@ -6,7 +6,7 @@ namespace culvert::logging {
 namespace {
 
 constexpr uint16_t kIpfix = 10, kNetflow9 = 9;
-constexpr size_t kIpfixHeader = 16, kNetflow9Header = 20, kSetHeader = 4;
+constexpr size_t kSetHeader = 4;
 /// Set IDs: RFC 7011 §3.3.2, RFC 3954 §5.2.
 constexpr uint16_t kIpfixTemplates = 2, kIpfixOptionsTemplates = 3, kNetflow9Templates = 0;
 /// Of a message over TCP. RFC 7011 allows 65535.

@@ -12,7 +12,6 @@ namespace {
 using namespace std::chrono;
 using namespace std::chrono_literals;
 
-constexpr size_t kAtOnce = 64;              ///< datagrams a system call
 constexpr milliseconds kRefusalTime{2000};  ///< in which ICMP tells that nobody is there
 
 uint64_t steady_us() {

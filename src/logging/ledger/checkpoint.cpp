@@ -22,7 +22,9 @@ class Checkpoint {
     for (const auto& [first, range] : before_.ranges()) define(range);
     for (const auto& source : before_.sources())
       if (source) note(*source);
-    note(ClockNote{before_.clock_ahead()});
+    std::optional<ClockPast> past = before_.clock_past(header_.opened);
+    if (past) past->latest -= static_cast<int64_t>(header_.opened);
+    note(ClockNote{before_.clock_ahead(), past});
     if (before_.configuration()) note(*before_.configuration());
     CheckpointEnd end;
     for (const uint64_t block : sorted(before_.held())) {

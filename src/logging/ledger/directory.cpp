@@ -44,8 +44,11 @@ std::optional<SegmentFile> parse_name(const std::filesystem::path& path) {
 
 std::vector<SegmentFile> list_segments(const std::filesystem::path& directory) {
   std::vector<SegmentFile> files;
-  for (const auto& entry : std::filesystem::directory_iterator(directory))
-    if (auto file = parse_name(entry.path())) files.push_back(std::move(*file));
+  std::error_code error;
+  std::filesystem::directory_iterator at(directory, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error))
+    if (auto file = parse_name(at->path())) files.push_back(std::move(*file));
+  if (error) throw std::system_error(error, fmt::format("ledger {}: cannot be read", directory.string()));
   std::ranges::sort(files, [](const SegmentFile& a, const SegmentFile& b) {
     return a.serial != b.serial ? a.serial < b.serial : a.sealed > b.sealed;
   });

@@ -42,6 +42,11 @@ class Encoder {
   }
   void hash(const std::array<uint8_t, 32>& h) { out_.bytes(h.data(), h.size()); }
   void address(const net::Ipv4Address& a) { out_.bytes(&a, sizeof a); }
+  /// What only some records of a type have, behind all else.
+  template <typename Part>
+  void rest(const std::optional<Part>& part) {
+    if (part) Part::fields(*this, *part);
+  }
   void prefix(const net::Ipv6Address& a, uint8_t length) {
     out_.byte(length);
     out_.bytes(a.bytes.data(), (length + 7u) / 8);
@@ -80,6 +85,10 @@ class Decoder {
   }
   void hash(std::array<uint8_t, 32>& h) { copy(h.data(), h.size()); }
   void address(net::Ipv4Address& a) { copy(&a, sizeof a); }
+  template <typename Part>
+  void rest(std::optional<Part>& part) {
+    if (in_.good() && !in_.done()) Part::fields(*this, part.emplace());
+  }
   void prefix(net::Ipv6Address& a, uint8_t& length) {
     length = in_.byte();
     require(length <= 128);

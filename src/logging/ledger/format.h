@@ -27,8 +27,6 @@ inline constexpr uint8_t kAllocated = 0x00, kReleased = 0x20, kSource = 0x80, kT
 /// Types of records that are not a block's. Those below kFirstNote are events: they have an ordinal.
 enum class Type : uint8_t {
   record_lost = 0,
-  started = 1,
-  stopped = 2,
   mapping_created = 3,
   mapping_deleted = 4,
   session_created = 5,

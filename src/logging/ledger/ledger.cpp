@@ -69,7 +69,10 @@ Ledger::Ledger(const std::filesystem::path& directory, uint64_t now, Options opt
       out_(header_) {
   remove_unfinished(directory_);
   const std::vector<SegmentFile> segments = list_segments(directory_);
-  if (!segments.empty()) open_last(segments.back());
+  if (segments.empty())
+    state_.begin();
+  else
+    open_last(segments.back());
 }
 
 /// Finds what holds at the end of the last segment, and opens that to go on, unless it has ended.
@@ -219,7 +222,9 @@ void Ledger::put_binding(const Event& e, uint8_t worker, uint64_t subscriber) {
   else
     b.internal.assign(reinterpret_cast<const char*>(&e.subscriber), sizeof e.subscriber);
   if (e.kind == EventKind::mapping_created) {
-    const MappingCreated n{b, e.lifetime};
+    const auto known = state_.mappings().find({b.external.value(), b.port, b.protocol});
+    const bool renewal = known != state_.mappings().end() && known->second.binding == b;
+    const MappingCreated n{b, e.lifetime, renewal};
     return put(e.time, worker, n.kType, encode(n));
   }
   if (e.kind == EventKind::mapping_deleted) {
@@ -264,7 +269,7 @@ bool Ledger::define(const Definitions& definitions, uint64_t now) {
   bool conflict = false;
   for (const auto& [first, range] : state_.ranges()) {
     const auto other = std::ranges::find_if(
-        definitions.ranges, [&range = range](const Definitions::Range& r) { return overlap(range, r); });
+        definitions.ranges, [&known = range](const Definitions::Range& r) { return overlap(known, r); });
     if (other == definitions.ranges.end()) continue;
     const auto instance = number_of(state_, definitions.instances[other->instance]);
     if (instance && same(range, *other, *instance)) continue;
@@ -358,7 +363,7 @@ bool Ledger::forget_ranges() {
   std::vector<uint64_t> gone;
   for (const auto& [first, range] : state_.ranges()) {
     const auto now = std::ranges::find_if(
-        definitions_.ranges, [&range = range](const Definitions::Range& r) { return overlap(range, r); });
+        definitions_.ranges, [&known = range](const Definitions::Range& r) { return overlap(known, r); });
     if (now == definitions_.ranges.end()) {
       if (!used.contains(first)) gone.push_back(first);
       continue;

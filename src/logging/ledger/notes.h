@@ -158,9 +158,11 @@ struct MappingCreated {
   static constexpr Type kType = Type::mapping_created;
   Binding binding;
   uint64_t lifetime = 0;  ///< seconds; 0: for ever
+  bool renewal = false;   ///< it was there already, as it is: its lifetime begins again
   static void fields(auto& c, auto& n) {
     Binding::fields(c, n.binding);
     c.varint(n.lifetime);
+    c.choice(n.renewal, true);
   }
   bool operator==(const MappingCreated&) const = default;
 };
@@ -216,11 +218,27 @@ struct CheckpointEnd {
   bool operator==(const CheckpointEnd&) const = default;
 };
 
+/// What the system's clock did before a segment: so that its reader knows, without those before, whether they
+/// can have a time that somebody asks for.
+struct ClockPast {
+  uint64_t sets = 0;   ///< how often it was set since the ledger began
+  int64_t latest = 0;  ///< the latest time that it showed, in milliseconds from the segment's opening
+  static void fields(auto& c, auto& n) {
+    c.varint(n.sets);
+    c.zigzag(n.latest);
+  }
+  bool operator==(const ClockPast&) const = default;
+};
+
 /// How many milliseconds the system's clock is ahead of the event clock.
 struct ClockNote {
   static constexpr Type kType = Type::clock;
   int64_t ahead = 0;
-  static void fields(auto& c, auto& n) { c.zigzag(n.ahead); }
+  std::optional<ClockPast> past{};  ///< in a checkpoint, where it is known
+  static void fields(auto& c, auto& n) {
+    c.zigzag(n.ahead);
+    c.rest(n.past);
+  }
   bool operator==(const ClockNote&) const = default;
 };
 

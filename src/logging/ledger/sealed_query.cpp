@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "logging/ledger/sealed_carried.h"
@@ -15,10 +16,13 @@ std::optional<Binding> binding_of(const Record& r) {
   b.subscriber = in.varint();
   const std::string_view address = in.bytes(sizeof b.external);
   b.port = in.fixed<uint16_t>();
+  b.protocol = in.byte();
   if (!in.good()) return std::nullopt;
   std::memcpy(&b.external, address.data(), sizeof b.external);
   return b;
 }
+
+State::Endpoint endpoint_of(const Binding& b) { return {b.external.value(), b.port, b.protocol}; }
 
 /// Whom a record names.
 std::optional<uint64_t> subscriber_of(const Record& r) {
@@ -49,6 +53,7 @@ class Picker {
     const uint64_t opened = segment_.header().opened;
     State state = state_of(opened, a.blocks);
     const std::vector<size_t> wanted = choose();
+    overtaken_.clear();
     bool begun = false;
     const auto begin = [&] {
       if (has_beginning && !begun)
@@ -130,12 +135,29 @@ class Picker {
     return chosen;
   }
 
-  /// `state`: before the record.
-  bool is_theirs(const Record& r, const State& state) const {
-    if (const auto who = subscriber_of(r); who && subscribers_->contains(*who)) return true;
-    if (r.kind == Record::Kind::typed) return false;
+  /// `state`: before the record. What ends their time is theirs, whomever it names.
+  bool is_theirs(const Record& r, const State& state) {
+    const auto who = subscriber_of(r);
+    const bool named = who && subscribers_->contains(*who);
+    if (r.kind == Record::Kind::typed) {
+      const bool ends = r.type == Type::mapping_created || r.type == Type::mapping_deleted;
+      const auto binding = ends && !named ? binding_of(r) : std::nullopt;
+      if (!binding) return named;
+      const auto held = state.mappings().find(endpoint_of(*binding));
+      return held != state.mappings().end() && subscribers_->contains(held->second.binding.subscriber);
+    }
+    // A block that is taken over is released behind that, by the former holder (docs/ledger.md).
+    if (const auto former = overtaken_.find(r.block);
+        r.kind == Record::Kind::released && former != overtaken_.end()) {
+      const Overtaken o = former->second;
+      overtaken_.erase(former);
+      if (o.time == r.time) return o.theirs;
+    }
     const auto holder = state.held().find(r.block);
-    return holder != state.held().end() && subscribers_->contains(holder->second.subscriber);
+    if (holder == state.held().end()) return named;
+    const bool theirs = subscribers_->contains(holder->second.subscriber);
+    if (r.kind == Record::Kind::allocated) overtaken_[r.block] = {r.time, theirs};
+    return named || theirs;
   }
 
   void keep(std::vector<Kept>& list, Record r, uint32_t tie) {
@@ -151,6 +173,11 @@ class Picker {
   Interval when_;
   std::optional<uint16_t> port_;
   std::optional<std::unordered_set<uint64_t>> subscribers_;
+  struct Overtaken {
+    uint64_t time = 0;
+    bool theirs = false;
+  };
+  std::unordered_map<uint64_t, Overtaken> overtaken_;  ///< by block
   const Page* page_ = nullptr;
   const Page::Address* address_ = nullptr;
   std::vector<Kept> carried_, records_;

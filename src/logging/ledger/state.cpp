@@ -82,7 +82,9 @@ void State::typed(const Record& r) {
     case Type::mapping_created:
       return note<MappingCreated>(r, [&](const MappingCreated& n) {
         const uint64_t lifetime = 1000 * std::min(n.lifetime, kMaxTime / 1000);
-        mappings_[key(n.binding)] = {n.binding, r.time, end_of(r.time, lifetime)};
+        Mapping& m = mappings_[key(n.binding)];
+        const uint64_t begun = n.renewal && m.since != 0 ? m.since : r.time;
+        m = {n.binding, begun, end_of(r.time, lifetime)};
       });
     case Type::mapping_deleted:
       return note<MappingDeleted>(r, [&](const MappingDeleted& n) {
@@ -115,7 +117,7 @@ void State::typed(const Record& r) {
     case Type::checkpoint_end:
       return note<CheckpointEnd>(r, [&](const CheckpointEnd& n) { end_checkpoint(r, n); });
     case Type::clock:
-      return note<ClockNote>(r, [&](const ClockNote& n) { clock_ahead_ = n.ahead; });
+      return note<ClockNote>(r, [&](const ClockNote& n) { set_clock(r, n); });
     case Type::configuration:
       return note<ConfigurationNote>(r, [&](const ConfigurationNote& n) { configuration_ = n; });
     case Type::record_lost:
@@ -127,6 +129,22 @@ void State::typed(const Record& r) {
     default:
       return;
   }
+}
+
+std::optional<ClockPast> State::clock_past(uint64_t time) const {
+  if (!clock_past_) return std::nullopt;
+  const int64_t shown = std::min<int64_t>(static_cast<int64_t>(time) + clock_ahead_, kMaxTime - 1);
+  return ClockPast{clock_past_->sets, std::max(clock_past_->latest, shown)};
+}
+
+void State::set_clock(const Record& r, const ClockNote& n) {
+  if (n.past) {
+    clock_past_ = {n.past->sets, static_cast<int64_t>(time_of(n.past->latest))};
+  } else if (clock_past_) {
+    clock_past_ = clock_past(r.time);
+    clock_past_->sets++;
+  }
+  clock_ahead_ = n.ahead;
 }
 
 void State::add_range(const Record& r, const AddressRange& range) {

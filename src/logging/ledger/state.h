@@ -30,8 +30,13 @@ class State {
 
   /// Takes the next record; its worker is below kMaxSources.
   void apply(const Record& r);
+  /// Nothing was before: a ledger begins.
+  void begin() { clock_past_ = ClockPast{}; }
   /// Events are missing here: what they said is not known.
-  void miss() { complete_ = false; }
+  void miss() {
+    complete_ = false;
+    clock_past_.reset();
+  }
   /// No record follows.
   void finish() { judge_overtaken(kMaxTime); }
   /// Told of records that cannot be: the record, and what is wrong.
@@ -43,6 +48,7 @@ class State {
     uint8_t reason = 0;
     bool operator==(const Holder&) const = default;
   };
+  /// An explicit one. Renewed, it is held since it was created first.
   struct Mapping {
     Binding binding;
     uint64_t since = 0, ends = 0;  ///< event clock; ends 0: never, else not before since
@@ -62,6 +68,9 @@ class State {
   const std::map<uint64_t, AddressRange>& ranges() const { return ranges_; }
   const std::array<std::optional<Source>, kMaxSources>& sources() const { return sources_; }
   int64_t clock_ahead() const { return clock_ahead_; }
+  /// What the system's clock did up to this time, which no record here is later than; nullopt: not known.
+  /// Its time is that of the system's clock, no difference.
+  std::optional<ClockPast> clock_past(uint64_t time) const;
   const std::optional<ConfigurationNote>& configuration() const { return configuration_; }
   /// A checkpoint-end that was right came by.
   bool checked() const { return checked_; }
@@ -81,6 +90,7 @@ class State {
  private:
   template <typename Note, typename Take>
   void note(const Record& r, Take&& take);
+  void set_clock(const Record& r, const ClockNote& n);
   void allocated(const Record& r);
   void released(const Record& r);
   void typed(const Record& r);
@@ -111,6 +121,8 @@ class State {
   std::map<uint32_t, uint64_t> ranges_by_address_;  ///< first address → first block
   std::array<std::optional<Source>, kMaxSources> sources_{};
   int64_t clock_ahead_ = 0;
+  /// Times are the system's. Of a ledger that begins it is known; of a segment when its checkpoint says so.
+  std::optional<ClockPast> clock_past_;
   std::optional<ConfigurationNote> configuration_;
   bool checked_ = false, complete_ = true, ended_ = false, stopped_ = false;
   /// Allocations of blocks that were held, by block. All of one time: a release of the same block and time is

@@ -1,4 +1,4 @@
-/// What the index of sessions is made of, in names: docs/radius.md has the bytes.
+/// What the index of sessions is made of, in names; index_format.cpp and table.h have the bytes.
 ///
 /// Values; any thread.
 #pragma once

@@ -236,18 +236,13 @@ void RecordBuilder::add(std::string_view name, const AttributeValue& value) {
 }
 
 void RecordBuilder::finish_time() {
-  if (arrival_) arrival_ = *arrival_ - std::min(*arrival_, delay_.value_or(0));
-  if (event_ && arrival_) {
-    const auto [earliest, latest] = std::minmax(*event_, *arrival_);
-    wild_clock_ = latest - earliest > kMaxClockDifference;
-    if (!wild_clock_) {
-      record_.time = {earliest, latest};
-      return;
-    }
-  }
-  const auto known = arrival_ ? arrival_ : event_;
-  if (!known) return fail("no time: neither Timestamp nor an Event-Timestamp that can be read");
-  record_.time = {*known, *known};
+  // The server writes it behind all attributes.
+  if (!arrival_) return fail("no Timestamp: the record's end is missing");
+  const uint64_t sent = *arrival_ - std::min(*arrival_, delay_.value_or(0));
+  const uint64_t told = event_.value_or(sent);
+  const auto [earliest, latest] = std::minmax(sent, told);
+  wild_clock_ = latest - earliest > kMaxClockDifference;
+  record_.time = wild_clock_ ? Span{sent, sent} : Span{earliest, latest};
 }
 
 void RecordBuilder::finish_names() {

@@ -78,7 +78,7 @@ void combine(Session& session, const Session& next);
 /// `next` of the same NAS and id does not continue it: without a Stop it ended when that one began.
 void end_by_reuse(Session& session, const Session& next);
 
-/// All but NAS and id, as docs/radius.md has it.
+/// All but NAS and id.
 void encode(const Session& session, ledger::ByteWriter& out);
 /// What is wrong makes the reader bad.
 void decode(ledger::ByteReader& in, Session& session);

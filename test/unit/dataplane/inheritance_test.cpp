@@ -162,7 +162,7 @@ TEST_CASE("after a restart everybody has his blocks, with any number of workers"
         if (!block) continue;
         const auto who = net::mapped(net::Ipv4Address(0x0a000000u + host));
         const auto holder = held.find(*block);
-        RC_ASSERT(holder == held.end() || holder->second == who);
+        RC_ASSERT((holder == held.end() || holder->second == who));
         RC_ASSERT(!resting.contains(*block));
       }
       run.advance(1);

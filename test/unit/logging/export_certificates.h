@@ -17,7 +17,9 @@ class Authority {
  public:
   /// Its certificate is in NAME.pem of the directory, and so are those that it signs.
   Authority(std::string directory, const std::string& name)
-      : directory_(std::move(directory)), key_(EVP_EC_gen("P-256")), certificate_(make(name, key_, "")) {
+      : directory_(std::move(directory)),
+        key_(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")),
+        certificate_(make(name, key_, "")) {
     write(name, certificate_, key_);
   }
   ~Authority() {
@@ -31,7 +33,7 @@ class Authority {
 
   /// Makes NAME.pem and NAME.key for these subjectAltNames, like "IP:127.0.0.1,DNS:siem.example".
   void sign(const std::string& name, const std::string& alternatives) const {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
+    EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
     X509* certificate = make(name, key, alternatives);
     write(name, certificate, key);
     X509_free(certificate);

@@ -51,7 +51,8 @@ inline std::string random_segment() {
                                       .port = *rc::gen::inRange<uint16_t>(1, 9),
                                       .protocol = 6,
                                       .origin = Binding::Origin::pcp_map},
-                          .lifetime = *rc::gen::inRange(0u, 100u)});
+                          .lifetime = *rc::gen::inRange(0u, 100u),
+                          .renewal = *rc::gen::arbitrary<bool>()});
     else if (held.erase(block) != 0)
       out.released(now, 1, 4, block, 3);
     else if (held.insert(block).second)

@@ -151,14 +151,14 @@ class HistoryWriter {
       default:
         // What a later version may add.
         out_->add(now_, worker(), Type::mapping_created,
-                  encode(MappingCreated{.binding = b, .lifetime = below(3) * 50}) +
+                  encode(MappingCreated{.binding = b, .lifetime = below(3) * 50, .renewal = below(3) == 0}) +
                       std::string(h_.odd ? below(400) : 0, '+'));
     }
   }
 
   void rare() {
     using namespace logging::ledger;
-    switch (below(h_.odd ? 10 : 5)) {
+    switch (below(h_.odd ? 9 : 5)) {
       case 0:
         return define();
       case 1:
@@ -168,14 +168,12 @@ class HistoryWriter {
       case 3:
         return note(Uncertain{.from = -5, .to = 5});
       case 4:
-        return out_->add(now_, 1, below(2) == 0 ? Type::started : Type::stopped, std::string(1, '\1'));
-      case 5:
         return out_->add(now_, 1, Type::record_lost, std::string(1, '\1'));
-      case 6:  // types of the future
+      case 5:  // types of the future
         return out_->add(now_, 2, static_cast<Type>(20), "event");
-      case 7:
+      case 6:
         return out_->add(now_, 2, static_cast<Type>(60), "note");
-      case 8:  // malformed
+      case 7:  // malformed
         return out_->add(now_, 2, Type::mapping_created, std::string(below(9), '\x81'));
       default:
         return note(range(2'000'000 + 20 * below(3), 0x01010100 + below(3), 1));

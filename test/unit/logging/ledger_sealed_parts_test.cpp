@@ -83,7 +83,7 @@ TEST_CASE("Columns are read as they were written, of any numbers", "[ledger][sea
     std::vector<Element> elements(columns[0].size());
     ByteReader narrow(bytes);
     unpacker.column(narrow, elements, &Element::small);
-    RC_ASSERT(narrow.good() == (columns[0].empty() || std::ranges::max(columns[0]) < 256));
+    RC_ASSERT((narrow.good() == (columns[0].empty() || std::ranges::max(columns[0]) < 256)));
   }));
 }
 

@@ -1,60 +1,14 @@
-// A sealed segment says what the live one said: in the ledger's order, and to questions about addresses and
-// subscribers (docs/ledger.md, "A sealed segment").
-#include <fmt/format.h>
-#include <rapidcheck.h>
-
-#include <algorithm>
-#include <catch2/catch.hpp>
+// A sealed segment says in the ledger's order what the live one said (docs/ledger.md, "A sealed segment").
 #include <set>
 
-#include "ledger_sealed_history.h"
+#include "ledger_sealed_said.h"
 #include "logging/ledger/live_reader.h"
-#include "logging/ledger/seal.h"
-#include "logging/ledger/sealed_carried.h"
-#include "logging/ledger/sealed_query.h"
 #include "logging/ledger/sealed_reader.h"
 #include "logging/ledger/sealed_verify.h"
-#include "test_directory.h"
 
-using namespace culvert::logging::ledger;
-using culvert::test::History;
-using culvert::test::made_segment;
-using culvert::test::TestDirectory;
-namespace net = culvert::net;
+using namespace culvert::test;
 
 namespace {
-
-/// Subscribers by number, as text.
-using Names = std::map<uint64_t, std::string>;
-
-std::string name_of(const SubscriberNote& s) {
-  // All that damage left undefined are one.
-  return s.instance == 0 && s.length == 0 ? "?"
-                                          : fmt::format("{} {}/{}", s.instance, s.prefix.text(), s.length);
-}
-std::string name_of(const Names& names, uint64_t number) {
-  const auto found = names.find(number);
-  return found == names.end() ? "?" : found->second;
-}
-
-/// What a record says, with names instead of numbers that are a file's own.
-std::string said(const Record& r, const Names& names, bool with_ordinal = true) {
-  std::string body(r.body), who;
-  if (r.kind == Record::Kind::typed && names_subscriber(r.type)) {
-    ByteReader in(r.body);
-    const uint64_t number = in.varint();
-    if (in.good()) {
-      who = name_of(names, number);
-      body = in.bytes(in.left());
-    }
-  }
-  if (r.kind == Record::Kind::allocated) who = name_of(names, r.subscriber);
-  std::string hex;
-  for (const char c : body) hex += fmt::format("{:02x}", static_cast<uint8_t>(c));
-  return fmt::format("{} kind {} type {} worker {} reason {} block {} peak {} who {} body {} #{}", r.time,
-                     static_cast<int>(r.kind), static_cast<int>(r.type), r.event() ? r.worker : 0, r.reason,
-                     r.block, r.peak, who, hex, with_ordinal ? r.ordinal : 0);
-}
 
 /// A segment's records: those of the checkpoint that say what is held, and the others in their order.
 struct Said {
@@ -148,108 +102,6 @@ State state_of_sealed(SealedSegment& segment) {
   return state;
 }
 
-/// Fails with the first difference.
-template <typename List>
-void same(const List& a, const List& b) {
-  const auto [in_a, in_b] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
-  RC_LOG() << (in_a == a.end() ? "-" : *in_a) << "\n" << (in_b == b.end() ? "-" : *in_b) << "\n";
-  RC_ASSERT((in_a == a.end() && in_b == b.end()));
-}
-
-/// A sealed segment, opened.
-struct Made {
-  explicit Made(const std::string& live) : path(directory.path("s.seg")), sealed(seal(live, kNone, path)) {
-    segment.emplace(path);
-    segment->on_damage = [](const SealedDamage& d) { FAIL(d.what); };
-  }
-  static constexpr Digest kNone{};
-  TestDirectory directory;
-  std::string path;
-  Sealed sealed;
-  std::optional<SealedSegment> segment;
-};
-
-History any_history() {
-  History h;
-  h.seed = *rc::gen::arbitrary<uint64_t>();
-  h.addresses = *rc::gen::inRange(1u, 5u);
-  h.odd = *rc::gen::arbitrary<bool>();
-  // Some are so long that an address needs several pages.
-  h.steps = *rc::gen::inRange(0, 15) == 0 ? *rc::gen::inRange(12'000u, 25'000u) : *rc::gen::inRange(0u, 300u);
-  h.most_pause = *rc::gen::element(0u, 2u, 500u, 100'000u);
-  return h;
-}
-
-/// Whether a record is about an address, or a port of it.
-bool concerns(const Record& r, const State& state, net::Ipv4Address a, std::optional<uint16_t> port) {
-  if (r.kind != Record::Kind::typed) {
-    const AddressRange* range = state.range_of_block(r.block);
-    if (range == nullptr || range->address_of(r.block) != a) return false;
-    return !port || range->block_of(a, *port) == r.block;
-  }
-  if (!has_binding(r.type) || r.type == Type::mapping_held) return false;
-  ByteReader in(r.body);
-  in.varint();
-  const std::string_view address = in.bytes(4);
-  const auto p = in.fixed<uint16_t>();
-  const bool whole = in.good();
-  if (address.size() != 4 || std::memcmp(address.data(), &a, 4) != 0) return false;
-  return !port || (whole && p == *port);
-}
-
-/// What an answer and a scan over all records say.
-struct Found {
-  std::multiset<std::string> carried;
-  std::vector<std::string> records;
-  bool operator==(const Found&) const = default;
-};
-
-Found found(const Answer& answer) {
-  Names names;
-  for (const auto& [number, s] : answer.subscribers) names[number] = name_of(s);
-  Found f;
-  for (const Record& r : answer.carried) f.carried.insert(said(r, names, false));
-  for (const Record& r : answer.records) f.records.push_back(said(r, names, false));
-  return f;
-}
-
-/// Looks through all of a live segment. `wants`: a record, and the state before it; `wants_carried`: a
-/// carried one.
-template <typename Wants, typename WantsCarried>
-Found scan(const std::string& live, Interval when, Wants&& wants, WantsCarried&& wants_carried) {
-  LiveReader reader(live);
-  State state(reader.header()->opened);
-  const State all = replay(live, {}, {}).state;
-  Names names;
-  for (const auto& [number, s] : all.subscribers()) names[number] = name_of(s);
-  Found f;
-  bool begun = false, in_checkpoint = true;
-  const auto begin = [&] {
-    if (!std::exchange(begun, true))
-      for_each_carried(state, reader.header()->opened, [&](const Record& r) {
-        if (wants_carried(r, state, names)) f.carried.insert(said(r, names, false));
-      });
-  };
-  while (reader.next()) {
-    const Record& r = reader.record();
-    if (r.event() || r.type == Type::checkpoint_end) in_checkpoint = false;
-    if (!in_checkpoint && r.time >= when.from) begin();
-    if (r.event() && r.time >= when.from && r.time <= when.to && wants(r, state, names))
-      f.records.push_back(said(r, names, false));
-    state.apply(r);
-  }
-  begin();
-  return f;
-}
-
-Interval any_interval(const SealedHeader& h) {
-  const auto time = [&] { return *rc::gen::inRange(h.opened, h.ended + 2); };
-  uint64_t from = time(), to = time();
-  if (*rc::gen::inRange(0, 4) == 0) to = from;
-  if (from > to) std::swap(from, to);
-  return {from, to};
-}
-
 }  // namespace
 
 TEST_CASE("A sealed segment tells in the ledger's order what the live one told", "[ledger][sealed]") {
@@ -287,82 +139,6 @@ TEST_CASE("What sealing makes of an orderly live segment passes verify", "[ledge
   }));
 }
 
-TEST_CASE("An address' records are found, and what held before, as a scan of all finds them",
-          "[ledger][sealed]") {
-  CHECK(rc::check("answer = scan", [] {
-    const std::string live = made_segment(any_history());
-    Made made(live);
-    for (int i = 0; i < 4; i++) {
-      const Interval when = any_interval(made.segment->header());
-      const net::Ipv4Address a(*rc::gen::element(0xc6336400u, 0xc6336401u, 0xc6336403u, 0xcb007101u,
-                                                 0x0a000001u, 0x01010101u, 0x09090909u));
-      std::optional<uint16_t> port;
-      if (*rc::gen::arbitrary<bool>()) port = static_cast<uint16_t>(1000 + 20 * *rc::gen::inRange(0, 40));
-      const Found answer = found(records_of(*made.segment, a, port, when));
-      const Found all = scan(
-          live, when, [&](const Record& r, const State& s, const Names&) { return concerns(r, s, a, port); },
-          [&](const Record& r, const State& s, const Names&) {
-            if (r.kind == Record::Kind::typed) {
-              const auto n = decode<MappingHeld>(r.body);
-              return n->binding.external == a && (!port || n->binding.port == *port);
-            }
-            return concerns(r, s, a, port);
-          });
-      same(answer.carried, all.carried);
-      same(answer.records, all.records);
-    }
-  }));
-}
-
-TEST_CASE("A subscriber's records are found, with those that end what he holds, as a scan finds them",
-          "[ledger][sealed]") {
-  CHECK(rc::check("answer = scan", [] {
-    const std::string live = made_segment(any_history());
-    Made made(live);
-    for (int i = 0; i < 4; i++) {
-      const Interval when = any_interval(made.segment->header());
-      const auto home = *rc::gen::inRange<uint64_t>(0, 14);
-      const auto wanted = *rc::gen::element(
-          // one of his addresses, his prefix, some neighbours, IPv4, everybody
-          net::Ipv6Prefix{net::Ipv6Address::from_halves(0x20010db8'00000000 + (home << 8) + 3, 9), 128},
-          net::Ipv6Prefix{net::Ipv6Address::from_halves(0x20010db8'00000000 + (home << 8), 0), 56},
-          net::Ipv6Prefix{net::Ipv6Address::from_halves(0x20010db8'00000000 + (home << 8), 0).masked(54), 54},
-          net::Ipv6Prefix{net::Ipv6Address::from_halves(0, 0xffff'6440'0000 + home), 128},
-          net::Ipv6Prefix{net::Ipv6Address{}, 0});
-      std::set<std::string> them;
-      const Replayed replayed = replay(live, {}, {});
-      for (const auto& [number, s] : replayed.state.subscribers()) {
-        const unsigned common = std::min(s.length, wanted.length);
-        if (s.length != 0 && s.prefix.masked(common) == wanted.address.masked(common))
-          them.insert(name_of(s));
-      }
-      if (wanted.length == 0) them.insert("?");
-      const auto theirs = [&](const Names& names, uint64_t number) {
-        return them.contains(name_of(names, number));
-      };
-      const auto named = [&](const Record& r, const Names& names) {
-        if (r.kind == Record::Kind::allocated) return theirs(names, r.subscriber);
-        if (r.kind != Record::Kind::typed || !names_subscriber(r.type)) return false;
-        ByteReader in(r.body);
-        const uint64_t number = in.varint();
-        return in.good() && theirs(names, number);
-      };
-      const Found answer = found(records_of(*made.segment, wanted, when));
-      const Found all = scan(
-          live, when,
-          [&](const Record& r, const State& s, const Names& names) {
-            if (named(r, names)) return true;
-            if (r.kind == Record::Kind::typed) return false;
-            const auto held = s.held().find(r.block);
-            return held != s.held().end() && theirs(names, held->second.subscriber);
-          },
-          [&](const Record& r, const State&, const Names& names) { return named(r, names); });
-      same(answer.carried, all.carried);
-      same(answer.records, all.records);
-    }
-  }));
-}
-
 TEST_CASE("A damaged live segment is sealed without what damage took, and that is counted",
           "[ledger][sealed]") {
   CHECK(rc::check("live = sealed, also where damage was", [] {
@@ -395,34 +171,6 @@ TEST_CASE("What a crash cut off the live segment was nowhere on record, and is n
                           [&](const Damage& d) { damage.push_back(d); });
   CHECK(damage.size() == 1);
   CHECK(cut.sha256 == whole.sha256);
-}
-
-TEST_CASE("A record is the former holder's who was overtaken, also beside a page's end", "[ledger][sealed]") {
-  // So many events of one millisecond that a page would end among them.
-  const LiveHeader header{.serial = 1, .opened = 1000, .first_ordinal = 1};
-  BatchWriter out(header);
-  const auto note = [&](const auto& n) { out.add(1000, 0, n.kType, encode(n)); };
-  note(AddressRange{.first_block = 0,
-                    .first_address = net::Ipv4Address(0x01020304),
-                    .addresses = 1,
-                    .first_port = 0,
-                    .set_size = 1,
-                    .sets = 65536});
-  note(SubscriberNote{.number = 0, .instance = 1, .length = 56});
-  note(SubscriberNote{.number = 1, .instance = 2, .length = 56});
-  for (uint64_t i = 0; i < 10'000; i++) out.allocated(2000, 0, 1, i, 0);
-  for (uint64_t i = 0; i < 10'000; i++) out.allocated(3000, 0, 1, i, 1);
-  for (uint64_t i = 0; i < 10'000; i++) out.released(3000, 0, 4, i, 1);
-  for (uint64_t i = 0; i < 10'000; i++) out.released(4000 + i, 0, 4, i, 1);
-  Made made(encode(header) + std::string(out.take()));
-  CHECK(made.segment->directory().pages.size() > 3);
-  CHECK(verify(*made.segment, std::nullopt, [](const std::string& what) { FAIL_CHECK(what); }));
-  for (const uint64_t time : {2000, 2500, 3000, 3500}) {
-    const Answer a = records_of(*made.segment, net::Ipv4Address(0x01020304), 9'999, {time, time});
-    REQUIRE(a.carried.size() == (time > 2000 ? 1 : 0));
-    if (time > 2000) CHECK(a.subscribers.at(a.carried[0].subscriber).instance == (time > 3000 ? 2 : 1));
-    CHECK(a.records.size() == (time == 2000 ? 1 : time == 3000 ? 2 : 0));
-  }
 }
 
 TEST_CASE("Events that the next segment has again are not sealed here", "[ledger][sealed]") {

@@ -173,6 +173,9 @@ TEST_CASE("A record of which anything is wrong is dropped whole", "[radius]") {
   CHECK_FALSE(read_with({{"NAS-IP-Address", "192.0.2.1"}}));
   CHECK_FALSE(read_with({{"User-Name", "\"" + std::string(254, 'x') + "\""}}));
   CHECK(read_with({{"User-Name", "\"" + std::string(253, 'x') + "\""}}));
+  CHECK(read("x\n\tAcct-Status-Type = Start\n\tAcct-Session-Id = \"1\"\n\tNAS-IP-Address = 192.0.2.1\n"
+             "\tEvent-Timestamp = 1795326352\n\n")
+            .tally.wrong == 1);
   // What does not matter is not looked at.
   CHECK(read_with({{"Class", "\"x"}, {"X", ""}}));
 }
