@@ -128,7 +128,7 @@ BODIES = {
     37: lambda r: {"block": r.varint(), "since": r.zigzag()},
     38: lambda r: binding(r) | {"since": r.zigzag(), "lifetime": r.varint()},
     39: lambda r: {"held": r.varint(), "resting": r.varint(), "mappings": r.varint()},
-    40: lambda r: {"ahead": r.zigzag()},
+    40: lambda r: {"ahead": r.zigzag()} | ({"sets": r.varint(), "latest": r.zigzag()} if r else {}),
     41: lambda r: {"sha256": r.take(32).hex(), "algorithmic": r.text().decode(errors="replace")},
     42: lambda r: {"version": r.text().decode(errors="replace"), "strict": r.fixed(1), "before": r.fixed(1)},
     44: lambda r: {"from": r.zigzag(), "to": r.zigzag()},

@@ -18,7 +18,10 @@ namespace culvert::control {
 
 class Clock {
  public:
-  Clock() : base_(read(CLOCK_REALTIME) - read(CLOCK_MONOTONIC_COARSE)) {}
+  Clock() : base_(read(CLOCK_REALTIME_COARSE)) {
+    // Of the same tick, or the next: never ahead of the system's clock.
+    base_ -= read(CLOCK_MONOTONIC_COARSE);
+  }
 
   /// Sets it forward to `earliest`, if it is behind: what is on record lies in the past. Before anybody else
   /// looks at it.

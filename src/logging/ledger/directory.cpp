@@ -42,7 +42,9 @@ std::optional<SegmentFile> parse_name(const std::filesystem::path& path) {
   return file;
 }
 
-std::vector<SegmentFile> list_segments(const std::filesystem::path& directory) {
+namespace {
+
+std::vector<SegmentFile> look_at(const std::filesystem::path& directory) {
   std::vector<SegmentFile> files;
   std::error_code error;
   std::filesystem::directory_iterator at(directory, error);
@@ -52,6 +54,16 @@ std::vector<SegmentFile> list_segments(const std::filesystem::path& directory) {
   std::ranges::sort(files, [](const SegmentFile& a, const SegmentFile& b) {
     return a.serial != b.serial ? a.serial < b.serial : a.sealed > b.sealed;
   });
+  return files;
+}
+
+}  // namespace
+
+std::vector<SegmentFile> list_segments(const std::filesystem::path& directory) {
+  // Of a file that gets another name meanwhile, one look may see neither.
+  std::vector<SegmentFile> files = look_at(directory);
+  for (auto before = std::move(files);; before = std::move(files))
+    if ((files = look_at(directory)) == before) break;
   const auto twice = std::ranges::unique(files, {}, &SegmentFile::serial);
   files.erase(twice.begin(), twice.end());
   return files;

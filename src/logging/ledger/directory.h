@@ -16,6 +16,7 @@ struct SegmentFile {
   uint64_t serial = 0;
   bool sealed = false;
   std::filesystem::path path;
+  bool operator==(const SegmentFile&) const = default;
 };
 
 /// What a file's name says; nullopt: it is no segment's.

@@ -294,6 +294,7 @@ TEST_CASE("who, subscriber: sessions are told of once, with the ends that are kn
   CHECK(s.who(2500, 2500) == Texts{"443 from 1000 to 3000", "80 from 2000 to 0"});
   // Segments that are looked at each by itself: none tells of both ends of the second.
   CHECK(s.who(2500, 4500) == Texts{"443 from 1000 to 3000", "80 from 2000 to 0", "80 from 0 to 4000"});
+  CHECK(s.who(4500, 6500) == Texts{"80 from 5000 to 6000"});  // the last one has its end only
   CHECK(s.who(6500, 6500) == Texts{});
   CHECK(s.who(8000, 8000) == Texts{"443 from 7000 to 0"});
   CHECK(s.history(2500, 6500) ==
