@@ -48,7 +48,8 @@ class Words {
     while (n < text_.size() && n < most && text_[n] >= '0' && text_[n] <= '9') n++;
     if (n < least) return std::nullopt;
     int64_t value = 0;
-    std::from_chars(text_.data(), text_.data() + n, value);
+    const std::string_view digits = text_.substr(0, n);
+    std::from_chars(digits.begin(), digits.end(), value);
     text_.remove_prefix(n);
     return value;
   }

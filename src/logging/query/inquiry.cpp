@@ -19,7 +19,7 @@ Interval common(Interval a, Interval b) { return {std::max(a.from, b.from), std:
 }  // namespace
 
 Inquiry::Inquiry(const ledger::Archive& archive, Subject subject)
-    : archive_(archive), subject_(std::move(subject)), opened_(archive.segments().size()) {}
+    : archive_(archive), subject_(subject), opened_(archive.segments().size()) {}
 
 Inquiry::Opened& Inquiry::open(size_t segment) {
   Opened& o = opened_[segment];

@@ -43,7 +43,8 @@ struct Opened {
 };
 
 Opened open_news(const std::filesystem::path& path, const SourceBook& book) {
-  Opened file{std::make_unique<Input>(path), {}, {}, {}, {}};
+  Opened file;
+  file.in = std::make_unique<Input>(path);
   file.head = file.in->take(kKnownBytes);
   for (const size_t known : book.beginning_like(file.head)) {
     const Source& source = book.at(known);
@@ -52,7 +53,11 @@ Opened open_news(const std::filesystem::path& path, const SourceBook& book) {
     if (!in->skip(source.place.offset - n)) continue;
     std::string before = in->take(n);
     if (before.size() != n || content_hash(before) != source.tail) continue;
-    return {std::move(in), std::move(file.head), known, source.place, std::move(before)};
+    file.in = std::move(in);
+    file.known = known;
+    file.place = source.place;
+    file.before = std::move(before);
+    return file;
   }
   return file;
 }

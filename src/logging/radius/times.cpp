@@ -28,7 +28,8 @@ class Scanner {
     while (n < most && n < rest_.size() && rest_[n] >= '0' && rest_[n] <= '9') n++;
     int value = 0;
     if (n < least) good_ = false;
-    if (good_) std::from_chars(rest_.data(), rest_.data() + n, value);
+    const std::string_view digits = rest_.substr(0, n);
+    if (good_) std::from_chars(digits.begin(), digits.end(), value);
     rest_.remove_prefix(n);
     return value;
   }
