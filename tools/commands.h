@@ -16,6 +16,7 @@ int run_mappings(int argc, char** argv);
 int run_blocks(int argc, char** argv);
 int run_drops(int argc, char** argv);
 int run_workers(int argc, char** argv);
+int run_exports(int argc, char** argv);
 // … and what it is told to do.
 int run_clear(int argc, char** argv);
 int run_reload(int argc, char** argv);
@@ -24,6 +25,8 @@ int run_reload(int argc, char** argv);
 int run_config(int argc, char** argv);
 /// `culvert log`: searches a ledger, without a running box (log.cpp).
 int run_log(int argc, char** argv);
+/// `culvert plan`: what logging will cost (plan.cpp).
+int run_plan(int argc, char** argv);
 /// `culvert ce`: the customer's end of a softwire on a TUN device (ce.cpp).
 int run_ce(int argc, char** argv);
 /// `culvert replay`: captures through the pipeline (replay/replay.cpp).

@@ -34,10 +34,12 @@ constexpr std::array kSubcommands = {
     Subcommand{"blocks", "port blocks, and whose they are", run_blocks},
     Subcommand{"drops", "dropped packets, by reason", run_drops},
     Subcommand{"workers", "how the load is spread", run_workers},
+    Subcommand{"exports", "collectors of the ledger's events, and how far they are", run_exports},
     Subcommand{"clear", "end mappings, or all that a subscriber holds", run_clear},
     Subcommand{"reload", "apply the changed configuration file", run_reload},
     Subcommand{"config", "check a configuration file, print its schema or key reference", run_config},
     Subcommand{"log", "who held which address and ports when", run_log},
+    Subcommand{"plan", "what logging will cost", run_plan},
     Subcommand{"ce", "the customer's end of a softwire, on a TUN device", run_ce},
     Subcommand{"replay", "what the box would do to a capture", run_replay},
 };

@@ -25,6 +25,7 @@ constexpr std::array kSubcommands = {
     Subcommand{"verify", "whether it is whole, and as it was written", run_log_verify},
     Subcommand{"stats", "what is in it, in numbers", run_log_stats},
     Subcommand{"seal", "seal segments that were left behind", run_log_seal},
+    Subcommand{"export", "send it to a collector, once more or afterwards", run_log_export},
     Subcommand{"radius", "whose sessions those are: RADIUS accounting", run_log_radius},
 };
 

@@ -10,6 +10,7 @@ int run_log_show(int argc, char** argv);
 int run_log_verify(int argc, char** argv);
 int run_log_stats(int argc, char** argv);
 int run_log_seal(int argc, char** argv);
+int run_log_export(int argc, char** argv);
 /// Not of the ledger: whose sessions there were, by RADIUS accounting (log_radius.cpp).
 int run_log_radius(int argc, char** argv);
 

@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <deque>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <set>
@@ -16,6 +17,8 @@
 #include "log_options.h"
 #include "logging/entry_fields.h"
 #include "logging/entry_text.h"
+#include "logging/export/junos_text.h"
+#include "logging/export/message_template.h"
 #include "logging/ledger/archive_reader.h"
 #include "logging/query/subject.h"
 #include "net/mapped.h"
@@ -29,7 +32,8 @@ using logging::Entry;
 
 constexpr std::string_view kHelp = R"(what is on record, line by line, the oldest first
 
-  culvert log show [--from TIME] [--to TIME] [--tz ZONE] [--format text|json|csv] [--follow]
+  culvert log show [--from TIME] [--to TIME] [--tz ZONE] [--follow]
+                   [--format text|json|csv|junos|junos-short | --template TEXT]
                    [--subscriber ADDR|PREFIX] [--external ADDR[:PORT]] [--kind KIND,...]
 
 A line of text has the time (UTC), what happened, and NAME=VALUE for each thing that is known of it. TIME is as in
@@ -109,16 +113,37 @@ class Filter {
   std::set<std::string_view> kinds_;
 };
 
-using Format = std::string (*)(const Entry&);
+using Format = std::function<std::string(const Entry&)>;
+
+/// A format that appends.
+template <typename Append>
+Format appending(const Append& append) {
+  return [append](const Entry& e) {
+    std::string line;
+    append(line, e);
+    return line;
+  };
+}
 
 Format format_of(const po::variables_map& given) {
+  if (given.contains("template")) {
+    if (given.contains("format") || given.contains("json"))
+      throw UsageError("a template is a format of its own: leave --format or --template out");
+    auto parsed = logging::MessageTemplate::parse(given["template"].as<std::string>());
+    if (const auto* wrong = std::get_if<std::string>(&parsed)) throw UsageError("the template " + *wrong);
+    return appending([t = std::get<logging::MessageTemplate>(parsed)](std::string& out, const Entry& e) {
+      t.append(out, e);
+    });
+  }
   const std::string name = given.contains("format") ? given["format"].as<std::string>()
                            : given.contains("json") ? "json"
                                                     : "text";
   if (name == "json") return entry_json;
   if (name == "csv") return entry_csv;
-  if (name == "text") return [](const Entry& e) { return logging::text_of(e); };
-  throw UsageError(name + ": a format is text, json or csv");
+  if (name == "text") return logging::text_of;
+  if (name == "junos") return appending(logging::append_junos);
+  if (name == "junos-short") return appending(logging::append_junos_short);
+  throw UsageError(name + ": a format is text, json, csv, junos or junos-short");
 }
 
 int show(const po::variables_map& given) {
@@ -141,7 +166,8 @@ int show(const po::variables_map& given) {
     progress.hide();
     std::cerr << "culvert log show: " << what << '\n';
   };
-  if (format == entry_csv) std::cout << csv_header() << '\n';
+  if (given.contains("format") && given["format"].as<std::string>() == "csv")
+    std::cout << csv_header() << '\n';
   std::deque<std::string> last;
   uint64_t entries = 0, shown = 0;
   Entry e;
@@ -172,7 +198,10 @@ int run_log_show(int argc, char** argv) {
   line.options.add_options()  //
       ("from", po::value<std::string>()->value_name("TIME"), "from then on")(
           "to", po::value<std::string>()->value_name("TIME"), "up to then, included")(
-          "format", po::value<std::string>()->value_name("NAME"), "text, json (one object a line) or csv")(
+          "format", po::value<std::string>()->value_name("NAME"),
+          "text, json (one object a line), csv, junos or junos-short (docs/exports.md)")(
+          "template", po::value<std::string>()->value_name("TEXT"),
+          "lines of your own, as \"{time} {event} {subscriber} {external}:{ports}\"")(
           "follow,f", "go on with what comes, as tail -f")(
           "subscriber", po::value<std::string>()->value_name("ADDR|PREFIX"),
           "only of this subscriber, or of all in this prefix")(

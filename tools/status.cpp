@@ -40,7 +40,8 @@ void print(const nlohmann::json& s) {
                               s.value("packets_per_second", 0.0), number("drops")));
   std::string log =
       fmt::format("{} events written, {} waiting", number("log_written"), number("log_waiting"));
-  if (number("log_errors") > 0) log += fmt::format("; {} WRITES FAILED", number("log_errors"));
+  if (s.value("log_failing", false)) log += "; IT CANNOT BE WRITTEN (culvertd's log says why)";
+  if (number("log_errors") > 0) log += fmt::format("; {} writes failed", number("log_errors"));
   line("ledger", log);
   if (number("pools_draining") > 0)
     line("draining", fmt::format("{} pools (culvert pools)", number("pools_draining")));

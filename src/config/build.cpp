@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/checks.h"
+#include "config/export.h"
 
 namespace culvert::config {
 namespace {
@@ -173,6 +174,8 @@ Config build(const Record& root, const std::string& file) {
   const Record retention = logging.child("log-retention");
   set(c.logging.retention_age, retention, "max-age");
   set(c.logging.retention_megabytes, retention, "max-megabytes");
+  for (const Record& e : logging.records("exports"))
+    c.logging.exports.push_back(export_of(e, c.logging.ledger_directory));
   set(c.control_socket, root, "control-socket");
   set(c.metrics_address, root, "metrics-address");
   return c;

@@ -25,6 +25,9 @@ void check_static_mappings(const Record& root, Report& report);
 /// Workers, CPUs, and whether the capacity can hold what the rest asks for.
 void check_capacity(const Record& root, Report& report);
 
+/// Exports: their names, keys that theirs has no use for, and what logging::fault_of() finds.
+void check_exports(const Record& root, Report& report);
+
 /// The carriage of an instance, if it has a right one.
 std::optional<Carriage> carriage_of(const Record& instance);
 

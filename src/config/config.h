@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "logging/export/config.h"
 #include "net/address.h"
 
 namespace culvert::config {
@@ -171,6 +172,7 @@ struct Logging {
   std::string ring_directory = "/run/culvert/rings";  ///< the file-backed rings between workers and recorder
   seconds retention_age{0};                           ///< log-retention: max-age; 0: for ever
   uint64_t retention_megabytes = 0;                   ///< log-retention: max-megabytes; 0: any
+  std::vector<logging::ExportConfig> exports;
   bool operator==(const Logging&) const = default;
 };
 

@@ -1,6 +1,7 @@
 #include "config/keys.h"
 
 #include "config/keys_instance.h"
+#include "config/keys_logging.h"
 
 namespace culvert::config {
 namespace {
@@ -143,73 +144,6 @@ constexpr Key capacity_keys[] = {
 constexpr Section capacity_section{
     "capacity", "What is taken at start, for the whole box; the workers share it evenly.", capacity_keys};
 
-constexpr Choice durability_choices[] = {
-    {"buffered",
-     "it serves at once; a crash of the machine may lose the records of the last 100 ms, and then nobody "
-     "gets a "
-     "new block before `hold-down-timeout` is over"},
-    {"strict", "its first packets wait until the record is on the disk"},
-};
-
-constexpr Key retention_keys[] = {
-    {.name = "max-age",
-     .kind = Kind::duration,
-     .meaning = "Segments whose last record is older are removed. 0: they are kept for ever.",
-     .default_text = "0",
-     .min = 0,
-     .max = 3650 * day,
-     .restart = true},
-    {.name = "max-megabytes",
-     .kind = Kind::integer,
-     .meaning =
-         "When all segments together have more, the oldest are removed. 0: they may have any size. A disk "
-         "that is full of other things is not this key's: without room no new blocks are given.",
-     .default_text = "0",
-     .min = 0,
-     .max = 1'000'000'000,
-     .restart = true},
-};
-constexpr Section retention_section{
-    "log-retention",
-    "How long the ledger's segments are kept. What goes is put on record first; what is not sealed stays.",
-    retention_keys};
-
-constexpr Key logging_keys[] = {
-    {.name = "durability",
-     .kind = Kind::choice,
-     .meaning = "What a new port block waits for.",
-     .default_text = "buffered",
-     .choices = durability_choices,
-     .restart = true},
-    {.name = "ledger-directory",
-     .kind = Kind::path,
-     .meaning = "Directory of the ledger: the record of who held which address and ports when.",
-     .reference = "RFC 6888 §4",
-     .default_text = "/var/lib/culvert/ledger",
-     .restart = true},
-    {.name = "ledger-segment-events",
-     .kind = Kind::integer,
-     .meaning = "Events after which a segment of the ledger ends, if the day does not end before.",
-     .default_text = "4194304",
-     .min = 1000,
-     .max = 4'194'304,
-     .restart = true},
-    {.name = "ring-directory",
-     .kind = Kind::path,
-     .meaning =
-         "Directory of the file-backed rings between the workers and the recorder. In memory (tmpfs) they "
-         "cost no disk writes and outlive a crash of culvertd; on a disk they delay packets when it is slow.",
-     .default_text = "/run/culvert/rings",
-     .restart = true},
-    {.name = "log-retention",
-     .kind = Kind::section,
-     .meaning = "When old segments of the ledger are removed.",
-     .default_note = "they are kept for ever",
-     .section = &retention_section,
-     .restart = true},
-};
-constexpr Section logging_section{"logging", "Where records go.", logging_keys};
-
 constexpr Key root_keys[] = {
     {.name = "workers",
      .kind = Kind::integer,
@@ -280,8 +214,7 @@ constexpr Key root_keys[] = {
      .kind = Kind::section,
      .meaning = "Where records go.",
      .default_note = "the defaults below",
-     .section = &logging_section,
-     .restart = true},
+     .section = &logging_keys::logging_section},
     {.name = "control-socket",
      .kind = Kind::path,
      .meaning = "UNIX socket at which `culvert` reaches the daemon.",
@@ -305,7 +238,10 @@ constexpr const Section* sections[] = {&root,
                                        &instance_keys::connection_limit_section,
                                        &instance_keys::mapping_section,
                                        &capacity_section,
-                                       &logging_section};
+                                       &logging_keys::logging_section,
+                                       &logging_keys::retention_section,
+                                       &logging_keys::export_section,
+                                       &logging_keys::tls_section};
 
 }  // namespace
 

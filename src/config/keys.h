@@ -21,6 +21,7 @@ enum class Kind : uint8_t {
   choice,    ///< one of `Key::choices`
   instance_name,
   interface_name,
+  text,  ///< anything on one line
   device,
   path,
   socket_address,

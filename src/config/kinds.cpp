@@ -14,6 +14,7 @@ constexpr KindInfo infos[] = {
      "^[A-Za-z][A-Za-z0-9._-]{0,62}$"},
     {"a name of 1 to 15 characters (a letter, then letters, digits, dots, hyphens or underscores)", "inside0",
      "^[A-Za-z][A-Za-z0-9._-]{0,14}$"},
+    {"one line of 1 to 1024 bytes", "cgn1.example.net", "^.{1,1024}$"},
     {"a PCI address or a DPDK virtual device", "0000:03:00.0",
      "^(([0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\\.[0-7]|net_[a-z0-9_]+)(,.*)?$"},
     {"an absolute path of at most 100 characters", "/var/log/culvert/blocks.log", "^/.{1,99}$"},

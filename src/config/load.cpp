@@ -30,6 +30,7 @@ std::variant<Config, Problems> load(std::string_view yaml, const std::string& na
   check_ports(root, report);
   check_static_mappings(root, report);
   check_capacity(root, report);
+  check_exports(root, report);
   if (!report.empty()) return report.take();
   Config config = build(root, name);
   SHA256(reinterpret_cast<const unsigned char*>(yaml.data()), yaml.size(), config.sha256.data());

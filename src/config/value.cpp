@@ -132,6 +132,12 @@ Result path(const Key& key, std::string_view text) {
   return wrong_kind(key, text);
 }
 
+Result line(const Key& key, std::string_view text) {
+  const bool one = std::ranges::none_of(text, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
+  if (one && !text.empty() && text.size() <= 1024) return std::string(text);
+  return wrong_kind(key, text);
+}
+
 Result socket_address(const Key& key, std::string_view text) {
   if (text.empty()) return std::string();
   auto colon = text.rfind(':');
@@ -232,6 +238,8 @@ std::variant<Value, Complaint> parse_value(const Key& key, std::string_view text
     case Kind::interface_name:
     case Kind::device:
       return matching(key, text);
+    case Kind::text:
+      return line(key, text);
     case Kind::path:
       return path(key, text);
     case Kind::socket_address:

@@ -109,8 +109,8 @@ void Api::publish() {
   s.mappings_capacity = config.capacity.mappings;
   s.sessions_capacity = config.capacity.sessions;
   s.subscribers_capacity = config.capacity.subscribers;
-  s.log_written = box.log_written;
-  s.log_errors = box.log_errors;
+  s.log = box.log;
+  s.exports = box.exports;
   s.buffers_in_use = box.buffers_in_use;
   s.buffers_capacity = box.buffers;
   s.table_bytes = dataplane::pages_in_use();

@@ -42,9 +42,31 @@ BoxStatus box_of(const Appliance& appliance) {
   out.reloads = appliance.reloads();
   out.buffers_in_use = appliance.buffers_in_use();
   out.buffers = appliance.buffers();
-  out.log_written = appliance.recorder().events;
-  out.log_errors = appliance.recorder().errors;
+  const logging::RecorderStats& recorder = appliance.recorder();
+  const logging::Keeper::Stats& keeper = appliance.keeper();
+  out.log = {.written = recorder.events,
+             .errors = recorder.errors,
+             .failing = recorder.failing,
+             .sealed = keeper.sealed,
+             .removed = keeper.retired,
+             .keeping_errors = keeper.errors};
   out.log_waiting = appliance.records_waiting();
+  for (const auto& exporter : appliance.exports().exporters()) {
+    const logging::ExportConfig& c = exporter->config();
+    const logging::ExportStats& s = exporter->stats();
+    out.exports.push_back({.name = c.name,
+                           .protocol = std::string(c.name_of(c.protocol)),
+                           .transport = std::string(c.name_of(c.transport)),
+                           .collector = c.collector(),
+                           .sent = s.sent,
+                           .repeated = s.repeated,
+                           .lost = s.lost,
+                           .failures = s.failures,
+                           .position = s.position,
+                           .confirmed = s.confirmed,
+                           .waiting = s.waiting,
+                           .failing = s.failing});
+  }
   return out;
 }
 

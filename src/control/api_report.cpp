@@ -76,7 +76,8 @@ uint64_t make_status(ApiContext& context, const ApiRequest&, std::string& out) {
              sum(engine, [](const Counters& c) -> const Counter& { return c.block_refusals; }));
   row.number("pools_draining", draining);
   row.real("packets_per_second", context.packets_per_second).number("drops", drops);
-  row.number("log_written", box.log_written).number("log_errors", box.log_errors);
+  row.number("log_written", box.log.written).number("log_errors", box.log.errors);
+  row.flag("log_failing", box.log.failing);
   row.number("log_waiting", box.log_waiting);
   row.end();
   return 1;
@@ -183,6 +184,20 @@ uint64_t make_workers(ApiContext& context, const ApiRequest&, std::string& out) 
   return engine.workers();
 }
 
+uint64_t make_exports(ApiContext& context, const ApiRequest&, std::string& out) {
+  const BoxStatus box = context.source.box();
+  for (const metrics::ExportSample& e : box.exports) {
+    JsonRow row(out);
+    row.text("export", e.name).text("protocol", e.protocol).text("transport", e.transport);
+    row.text("collector", e.collector).text("state", e.failing ? "failing" : "sending");
+    row.number("position", e.position).number("confirmed", e.confirmed).number("waiting", e.waiting);
+    row.number("sent", e.sent).number("repeated", e.repeated).number("lost", e.lost);
+    row.number("failures", e.failures);
+    row.end();
+  }
+  return box.exports.size();
+}
+
 void pool_row(const dataplane::Pool& pool, std::string_view instance, const metrics::PoolUse& use, Millis now,
               std::string& out) {
   JsonRow row(out);
@@ -269,6 +284,7 @@ std::shared_ptr<Answer> make_report(const ApiRequest& request, ApiContext& conte
     std::string_view command;
     Report::Make make;
   } kReports[] = {{"status", make_status},
+                  {"exports", make_exports},
                   {"interfaces", make_interfaces},
                   {"drops", make_drops},
                   {"workers", make_workers}};

@@ -95,6 +95,7 @@ constexpr std::array kCommands = {
     Command{"interfaces", ""},
     Command{"drops", ""},
     Command{"workers", ""},
+    Command{"exports", ""},
     Command{"reload", ""},
     Command{"pools", "instance"},
     Command{"subscribers", "subscriber external instance limit"},

@@ -3,7 +3,7 @@
 /// messages.
 ///
 ///     command                                     keys
-///     status, interfaces, drops, workers, reload
+///     status, interfaces, drops, workers, exports, reload
 ///     pools                                       instance
 ///     subscribers, blocks                         subscriber, external, instance, limit
 ///     mappings                                    the same, internal, protocol

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/engine.h"
+#include "metrics/sample.h"
 
 namespace culvert::control {
 
@@ -38,7 +39,9 @@ struct BoxStatus {
   Millis applied_at = 0;  ///< when the configuration in force was applied
   uint64_t reloads = 0;   ///< that succeeded
   uint64_t buffers_in_use = 0, buffers = 0;
-  uint64_t log_written = 0, log_errors = 0, log_waiting = 0;
+  metrics::LogSample log;
+  uint64_t log_waiting = 0;  ///< events
+  std::vector<metrics::ExportSample> exports;
 };
 
 struct ApiSource {

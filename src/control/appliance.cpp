@@ -190,6 +190,7 @@ void Appliance::start_recorder(std::unique_ptr<Ledger> ledger, const std::string
   recorder_ = std::make_unique<logging::Recorder>(
       std::move(ledger), logging::Recorder::Setup{
                              .rings = engine_->rings(),
+                             .moves = [this] { return engine_->owners_version(); },
                              .clock = [this] { return now(); },
                              .clock_ahead = [this] { return clock_.off_by(); },
                              .complain = [this](const std::string& text) { log_.error("{}", text); },
@@ -203,6 +204,10 @@ void Appliance::start_recorder(std::unique_ptr<Ledger> ledger, const std::string
       .clock = [this] { return now(); },
       .complain = [this](const std::string& text) { log_.error("{}", text); },
       .retention = retention_of(engine_->config().logging)});
+  exports_ =
+      std::make_unique<logging::ExportSet>(engine_->config().logging.ledger_directory, recorder_->stats().end,
+                                           [this](const std::string& text) { log_.warning("{}", text); });
+  exports_->apply(engine_->config().logging.exports);
 }
 
 void Appliance::start_workers(const Options& options) {
@@ -345,6 +350,8 @@ std::string Appliance::reload() {
     applied_at_ = now();
     reloads_++;
     neighbours_->follow(engine_->config().interfaces, exception_path_->kernel_indices());
+    keeper_->keep(retention_of(engine_->config().logging));
+    exports_->apply(engine_->config().logging.exports);
     log_.info("reload: {} is in force", config_path());
     tell_warnings();
   } else {

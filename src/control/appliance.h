@@ -1,13 +1,14 @@
 /// The appliance: an Engine driven by real cores and devices. It owns, in the order they come to life:
 ///
-///     EAL → packet buffers → Ports → ledger → Engine → Recorder, Keeper → ExceptionPath, Neighbours →
-///     workers' lcores
+///     EAL → packet buffers → Ports → ledger → Engine → Recorder, Keeper, exports → ExceptionPath,
+///     Neighbours → workers' lcores
 ///
 /// and takes them down the other way round.
 ///
 /// Threads. The control core is the thread that made the Appliance: it runs the EventLoop and is the only one
 /// that calls the Engine, the exception path and the API server. Every worker has an lcore of its own and
-/// turns worker_loop.h. The log thread moves records to the disk.
+/// turns worker_loop.h. The log thread moves records to the disk, the keeper's seals them, and each export
+/// has one.
 ///
 /// What else needs a descriptor or a timer on the control core (control socket, metrics) takes it from
 /// `loop()`.
@@ -24,6 +25,7 @@
 #include "control/log.h"
 #include "dataplane/eal.h"
 #include "dataplane/port.h"
+#include "logging/export/export_set.h"
 #include "logging/keeper.h"
 #include "logging/recorder.h"
 
@@ -93,6 +95,8 @@ class Appliance {
   /// Events on the disk since the start, failed writes, and events that wait.
   const logging::RecorderStats& recorder() const { return recorder_->stats(); }
   uint32_t records_waiting() const;
+  const logging::Keeper::Stats& keeper() const { return keeper_->stats(); }
+  const logging::ExportSet& exports() const { return *exports_; }
 
  private:
   void open_ports(const config::Config& config);
@@ -117,6 +121,7 @@ class Appliance {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<logging::Recorder> recorder_;
   std::unique_ptr<logging::Keeper> keeper_;
+  std::unique_ptr<logging::ExportSet> exports_;
   std::unique_ptr<ExceptionPath> exception_path_;
   std::unique_ptr<Neighbours> neighbours_;
   std::unique_ptr<QuiescentState> quiescent_;

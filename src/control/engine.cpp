@@ -197,7 +197,15 @@ std::string Engine::needs_restart(const config::Config& next) const {
   // external-addresses left out means "as many as at start": a file without it asks for nothing.
   if (now.hold_down.max != next.hold_down.max)
     return differs("hold-down-max", now.hold_down.max, next.hold_down.max);
-  if (now.logging != next.logging) return "logging changed; this needs a restart, nothing was changed";
+  const config::Logging &l = now.logging, &m = next.logging;
+  if (l.strict != m.strict)
+    return differs("durability", l.strict ? "strict" : "buffered", m.strict ? "strict" : "buffered");
+  if (l.ledger_directory != m.ledger_directory)
+    return differs("ledger-directory", l.ledger_directory, m.ledger_directory);
+  if (l.segment_events != m.segment_events)
+    return differs("ledger-segment-events", l.segment_events, m.segment_events);
+  if (l.ring_directory != m.ring_directory)
+    return differs("ring-directory", l.ring_directory, m.ring_directory);
   if (now.control_socket != next.control_socket)
     return differs("control-socket", now.control_socket, next.control_socket);
   if (now.metrics_address != next.metrics_address)

@@ -10,6 +10,7 @@
 /// Thread: one at a time (the control core); worker(i) itself belongs to that worker's thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -82,7 +83,8 @@ class Engine {
   std::vector<std::string> take_warnings() { return std::exchange(warnings_, {}); }
 
   /// Grows whenever addresses or subscribers may have got another owner: hardware rules are to follow then.
-  uint64_t owners_version() const { return owners_version_; }
+  /// Any thread sees it grown with the first that the new owner does.
+  uint64_t owners_version() const { return owners_version_.load(std::memory_order_acquire); }
 
   /// Housekeeping of the control core; call it every 100 ms or so.
   void tick(Millis now);
@@ -126,7 +128,7 @@ class Engine {
   std::vector<uint64_t> disinherited_;
   std::vector<logging::ledger::State::Endpoint> mappings_that_left_;
   std::vector<dataplane::StaticEntry> departing_;  ///< static mappings whose end is not on record yet
-  uint64_t owners_version_ = 1;
+  std::atomic<uint64_t> owners_version_{1};
   Millis started_with_ = 0, levelled_ = 0, retired_ = 0;
 };
 

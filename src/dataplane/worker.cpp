@@ -114,9 +114,13 @@ unsigned Worker::poll(Millis now) {
 void Worker::serve_waiting(const Tables& tables, Millis now) {
   const uint64_t durable = binding_.blocks().log().released();
   binding_.blocks().serve_recorded(tables, now);
+  rte_mbuf* m = waiting_.pop(durable);
+  if (m == nullptr) return;
   Pipeline pipeline(*this, tables, now);
-  rte_mbuf* m = nullptr;
-  for (unsigned n = 0; n < kBurst && (m = waiting_.pop(durable)) != nullptr; n++) pipeline.take_marked(m);
+  unsigned n = 0;
+  do {
+    pipeline.take_marked(m);
+  } while (++n < kBurst && (m = waiting_.pop(durable)) != nullptr);
   pipeline.run();
 }
 

@@ -2,7 +2,8 @@
 
 namespace culvert::logging {
 
-EventMerge::EventMerge(std::vector<Input> inputs) : inputs_(std::move(inputs)), cursors_(inputs_.size()) {}
+EventMerge::EventMerge(std::vector<Input> inputs, std::function<uint64_t()> moves)
+    : inputs_(std::move(inputs)), moves_(std::move(moves)), cursors_(inputs_.size()) {}
 
 void EventMerge::look(size_t i) {
   Cursor& c = cursors_[i];
@@ -10,10 +11,14 @@ void EventMerge::look(size_t i) {
 }
 
 void EventMerge::gather() {
-  for (size_t i = 0; i < inputs_.size(); i++) {
-    cursors_[i].there = inputs_[i].ring->waiting();
-    look(i);
-  }
+  // The rings are looked at one after the other. A block that moves meanwhile could have its new worker's
+  // event seen and its old one's not.
+  uint64_t before = 0;
+  do {
+    before = moves();
+    for (size_t i = 0; i < inputs_.size(); i++) cursors_[i].there = inputs_[i].ring->waiting();
+  } while (moves() != before);
+  for (size_t i = 0; i < inputs_.size(); i++) look(i);
 }
 
 const Event* EventMerge::next() {

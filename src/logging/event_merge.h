@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -19,9 +20,12 @@ class EventMerge {
     EventRing* ring;
     uint8_t worker;
   };
-  explicit EventMerge(std::vector<Input> inputs);
+  /// `moves`: grows between the last event of a block with one worker and its first with another; without, no
+  /// block comes to another worker.
+  explicit EventMerge(std::vector<Input> inputs, std::function<uint64_t()> moves = {});
 
-  /// Looks what there is; next() gives that and no more.
+  /// Looks what there is; next() gives that and no more. No event is there without those of the same block
+  /// before it.
   void gather();
   /// The earliest event not given yet, and whose; of equal times, the lowest worker's. nullptr: there is none
   /// left. Good until release().
@@ -39,8 +43,10 @@ class EventMerge {
     uint64_t time = 0;  ///< of the next one
   };
   void look(size_t i);
+  uint64_t moves() const { return moves_ ? moves_() : 0; }
 
   std::vector<Input> inputs_;
+  std::function<uint64_t()> moves_;
   std::vector<Cursor> cursors_;
   size_t last_ = 0;
 };

@@ -18,7 +18,8 @@ constexpr std::chrono::minutes kRemoveEvery{10};
 
 }  // namespace
 
-Keeper::Keeper(Setup setup) : setup_(std::move(setup)), thread_([this] { run(); }) {}
+Keeper::Keeper(Setup setup)
+    : setup_(std::move(setup)), retention_(setup_.retention), thread_([this] { run(); }) {}
 
 Keeper::~Keeper() {
   {
@@ -27,6 +28,16 @@ Keeper::~Keeper() {
   }
   wake_.notify_one();
   thread_.join();
+}
+
+void Keeper::keep(const ledger::Retention& retention) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (retention_ == retention) return;
+    retention_ = retention;
+    changed_ = true;
+  }
+  wake_.notify_one();
 }
 
 bool Keeper::stopping() {
@@ -47,8 +58,9 @@ void Keeper::run() {
       last_complaint_ = e.what();
     }
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, setup_.look_every, [this] { return stop_; });
+    wake_.wait_for(lock, setup_.look_every, [this] { return stop_ || changed_; });
     if (stop_) return;
+    if (std::exchange(changed_, false)) removed_.reset();
   }
 }
 
@@ -77,7 +89,11 @@ bool Keeper::seal() {
 
 /// Removes what retention does not want. What goes is on record before it is gone.
 void Keeper::remove_old() {
-  const ledger::Retention& wanted = setup_.retention;
+  ledger::Retention wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    wanted = retention_;
+  }
   if (wanted.age_ms == 0 && wanted.bytes == 0) return;
   for (const ledger::Retired& segment : ledger::to_retire(setup_.directory, wanted, setup_.clock())) {
     if (stopping()) return;

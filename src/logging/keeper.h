@@ -30,7 +30,7 @@ class Keeper {
     std::function<std::string(ledger::Type, const ledger::SegmentNote&)> note;
     std::function<uint64_t()> clock;  ///< the event clock
     std::function<void(const std::string&)> complain;
-    ledger::Retention retention{};
+    ledger::Retention retention{};  ///< at first
     std::chrono::milliseconds look_every{5000};
   };
 
@@ -39,6 +39,9 @@ class Keeper {
   ~Keeper();
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
+
+  /// What is kept from here on. Any thread.
+  void keep(const ledger::Retention& retention);
 
   struct Stats {
     std::atomic<uint64_t> sealed{0}, retired{0}, errors{0};
@@ -58,7 +61,9 @@ class Keeper {
   std::optional<std::chrono::steady_clock::time_point> removed_;  ///< when that was looked at
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stop_ = false;  ///< under mutex_
+  bool stop_ = false;            ///< under mutex_
+  ledger::Retention retention_;  ///< under mutex_
+  bool changed_ = false;         ///< under mutex_: retention_ was
   std::thread thread_;
 };
 

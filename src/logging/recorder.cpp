@@ -23,11 +23,14 @@ constexpr int64_t kClockMoves = 100;
 Recorder::Recorder(std::unique_ptr<Ledger> ledger, Setup setup)
     : ledger_(std::move(ledger)),
       setup_(std::move(setup)),
-      merge_([this] {
-        std::vector<EventMerge::Input> inputs;
-        for (EventRing* ring : setup_.rings) inputs.push_back({ring, static_cast<uint8_t>(inputs.size())});
-        return inputs;
-      }()),
+      merge_(
+          [this] {
+            std::vector<EventMerge::Input> inputs;
+            for (EventRing* ring : setup_.rings)
+              inputs.push_back({ring, static_cast<uint8_t>(inputs.size())});
+            return inputs;
+          }(),
+          setup_.moves),
       first_ordinal_(ledger_->next_ordinal()),
       defined_(ledger_->definitions()),
       synced_(std::chrono::steady_clock::now()),

@@ -34,6 +34,7 @@ class Recorder {
  public:
   struct Setup {
     std::vector<EventRing*> rings;         ///< by worker; not owned
+    std::function<uint64_t()> moves;       ///< EventMerge's; any thread
     std::function<uint64_t()> clock;       ///< event clock
     std::function<int64_t()> clock_ahead;  ///< milliseconds that the system's clock is ahead of it
     std::function<void(const std::string&)> complain;  ///< called from the recorder's thread

@@ -136,6 +136,16 @@ void add_pool(Families& out, const PoolSample& p) {
   out.add(Metric::pool_draining, p.draining ? 1 : 0, {p.pool, p.instance});
 }
 
+void add_export(Families& out, const ExportSample& e) {
+  const auto value = [&](Metric m, uint64_t v) { out.add(m, static_cast<double>(v), {e.name}); };
+  out.add(Metric::export_up, e.failing ? 0 : 1, {e.name, e.protocol, e.transport});
+  value(Metric::export_sent, e.sent);
+  value(Metric::export_repeated, e.repeated);
+  value(Metric::export_lost, e.lost);
+  value(Metric::export_failures, e.failures);
+  value(Metric::export_waiting, e.waiting);
+}
+
 void add_box(Families& out, const Sample& s) {
   const auto value = [&](Metric m, uint64_t v) { out.add(m, static_cast<double>(v)); };
   out.add(Metric::build_info, 1, {s.version});
@@ -144,8 +154,12 @@ void add_box(Families& out, const Sample& s) {
   value(Metric::mappings_capacity, s.mappings_capacity);
   value(Metric::sessions_capacity, s.sessions_capacity);
   value(Metric::subscribers_capacity, s.subscribers_capacity);
-  value(Metric::log_written, s.log_written);
-  value(Metric::log_errors, s.log_errors);
+  value(Metric::log_written, s.log.written);
+  value(Metric::log_errors, s.log.errors);
+  value(Metric::log_failing, s.log.failing ? 1 : 0);
+  value(Metric::segments_sealed, s.log.sealed);
+  value(Metric::segments_removed, s.log.removed);
+  value(Metric::keeping_errors, s.log.keeping_errors);
   value(Metric::buffers, s.buffers_in_use);
   value(Metric::buffers_capacity, s.buffers_capacity);
   value(Metric::table_memory, s.table_bytes);
@@ -179,6 +193,7 @@ std::vector<prometheus::MetricFamily> Collector::Collect() const {
   }
   for (const InterfaceSample& i : sample->interfaces) add_interface(out, i);
   for (const PoolSample& p : sample->pools) add_pool(out, p);
+  for (const ExportSample& e : sample->exports) add_export(out, e);
   return out.take();
 }
 

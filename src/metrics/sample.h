@@ -51,16 +51,33 @@ struct PoolSample {
   }
 };
 
+/// The ledger's writer, and who looks after what is written.
+struct LogSample {
+  uint64_t written = 0, errors = 0;  ///< events; attempts that failed
+  bool failing = false;              ///< the last attempt did
+  uint64_t sealed = 0, removed = 0;  ///< segments
+  uint64_t keeping_errors = 0;       ///< of sealing and removing
+};
+
+/// An export (logging::ExportStats).
+struct ExportSample {
+  std::string name, protocol, transport, collector;
+  uint64_t sent = 0, repeated = 0, lost = 0, failures = 0;
+  uint64_t position = 0, confirmed = 0, waiting = 0;
+  bool failing = false;
+};
+
 struct Sample {
   std::string version;
   double start_time = 0;  ///< Unix, seconds
   uint64_t config_generation = 0;
   uint64_t mappings_capacity = 0, sessions_capacity = 0, subscribers_capacity = 0;
-  uint64_t log_written = 0, log_errors = 0;
+  LogSample log;
   uint64_t buffers_in_use = 0, buffers_capacity = 0;
   uint64_t table_bytes = 0;
   std::vector<InterfaceSample> interfaces;
   std::vector<PoolSample> pools;
+  std::vector<ExportSample> exports;
 };
 
 }  // namespace culvert::metrics

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace culvert::logging {
 
@@ -66,12 +67,18 @@ struct ExportConfig {
 
   bool operator==(const ExportConfig&) const = default;
 
+  // As the configuration has them: syslog, ipfix, netflow-v9; udp, tcp, tls.
+  static std::string_view name_of(Protocol protocol);
+  static std::string_view name_of(Transport transport);
+  /// 192.0.2.5:514, [2001:db8::5]:6514
+  std::string collector() const;
   bool datagrams() const { return transport == Transport::udp; }
 };
 
-/// What is wrong with a configuration, and with which key of docs/exports.md.
+/// What is wrong with a configuration: which key of docs/exports.md, what it is, the rule it breaks, and what
+/// would be right.
 struct ExportFault {
-  std::string key, what;
+  std::string key, what, why, fix;
 };
 /// nullopt: nothing. Files are looked at only when they are used, and complained about then: a certificate
 /// may come later than the configuration.

@@ -31,6 +31,8 @@ struct Moment {
   uint64_t unix_ms = 0;    ///< system's clock, since 1970-01-01 UTC
   uint32_t uptime_ms = 0;  ///< since the machine started, modulo 2^32
 };
+/// What they show.
+Moment moment_now();
 
 class Encoder {
  public:

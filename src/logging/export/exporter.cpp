@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,15 +18,6 @@ constexpr milliseconds kWellAfter = 2s;    ///< a connection that holds so long 
 constexpr milliseconds kLookEvery = 20ms;  ///< at the ledger, when there was nothing
 constexpr milliseconds kSaveEvery = 1s;
 constexpr size_t kBatchBytes = 64 * 1024, kBatchEntries = 1024;
-
-Moment moment() {
-  timespec up{};
-  clock_gettime(CLOCK_BOOTTIME, &up);
-  const auto unix_time = duration_cast<milliseconds>(system_clock::now().time_since_epoch());
-  return {static_cast<uint64_t>(unix_time.count()),
-          static_cast<uint32_t>(static_cast<uint64_t>(up.tv_sec) * 1000 +
-                                static_cast<uint64_t>(up.tv_nsec) / 1'000'000)};
-}
 
 /// Signals are for the main thread; one of a broken connection is for nobody.
 void block_signals() {
@@ -51,7 +41,7 @@ Exporter::Exporter(ExportConfig config, std::unique_ptr<EntrySource> source, Com
       thread_([this] { run(); }) {}
 
 Exporter::~Exporter() {
-  stop_.set();
+  stop();
   thread_.join();
 }
 
@@ -134,7 +124,7 @@ bool Exporter::turn() {
 void Exporter::fill() {
   out_.clear();
   read_ = repeated_ = 0;
-  encoder_->set_time(moment());
+  encoder_->set_time(moment_now());
   while (out_.bytes.size() < kBatchBytes && read_ < kBatchEntries && source_->next(entry_)) take(entry_);
   encoder_->end(out_);
 }

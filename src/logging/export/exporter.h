@@ -56,6 +56,9 @@ class Exporter {
   Exporter(const Exporter&) = delete;
   Exporter& operator=(const Exporter&) = delete;
 
+  /// Begins to end, so that several can at once; any thread.
+  void stop() { stop_.set(); }
+
   const ExportConfig& config() const { return config_; }
   const ExportStats& stats() const { return stats_; }
 

@@ -131,15 +131,25 @@ void Ledger::adopt(Replayed&& replayed) {
     subscribers_[{s.instance, s.prefix, s.length}] = static_cast<uint32_t>(number);
 }
 
-void Ledger::put(uint64_t time, uint8_t worker, Type type, std::string_view body) {
-  Record r;
-  r.type = type;
-  r.worker = worker;
-  r.time = std::max(time, out_.last_time());
+/// `r`: but for its ordinal.
+void Ledger::put(Record r) {
+  r.time = std::max(r.time, out_.last_time());
   r.ordinal = out_.next_ordinal();
-  r.body = body;
-  out_.add(r.time, worker, type, body);
+  switch (r.kind) {
+    case Record::Kind::allocated:
+      out_.allocated(r.time, r.worker, r.reason, r.block, static_cast<uint32_t>(r.subscriber));
+      break;
+    case Record::Kind::released:
+      out_.released(r.time, r.worker, r.reason, r.block, static_cast<uint16_t>(r.peak));
+      break;
+    case Record::Kind::typed:
+      out_.add(r.time, r.worker, r.type, r.body);
+  }
   state_.apply(r);
+}
+
+void Ledger::put(uint64_t time, uint8_t worker, Type type, std::string_view body) {
+  put({.type = type, .worker = worker, .time = time, .body = body});
 }
 
 uint32_t Ledger::subscriber(uint64_t time, const Who& who) {
@@ -189,22 +199,18 @@ void Ledger::put_block(const Event& e, uint8_t worker) {
                               e.external.text(), e.first_port, e.last_port));
     return put_lost(e.time, worker);
   }
-  Record r;
-  r.worker = worker;
-  r.reason = static_cast<uint8_t>(e.reason) & 0x1f;
-  r.block = *block;
+  Record r{.worker = worker,
+           .reason = static_cast<uint8_t>(static_cast<uint8_t>(e.reason) & 0x1f),
+           .time = e.time,
+           .block = *block};
   if (e.kind == EventKind::block_allocated) {
     r.kind = Record::Kind::allocated;
     r.subscriber = subscriber(e.time, {range->instance, e.subscriber, e.subscriber_length});
-    r.time = std::max(e.time, out_.last_time());
-    out_.allocated(r.time, worker, r.reason, r.block, static_cast<uint32_t>(r.subscriber));
   } else {
     r.kind = Record::Kind::released;
     r.peak = e.peak;
-    r.time = std::max(e.time, out_.last_time());
-    out_.released(r.time, worker, r.reason, r.block, e.peak);
   }
-  state_.apply(r);
+  put(r);
 }
 
 void Ledger::put_binding(const Event& e, uint8_t worker, uint64_t subscriber) {
@@ -238,13 +244,7 @@ void Ledger::put_binding(const Event& e, uint8_t worker, uint64_t subscriber) {
 
 void Ledger::release(uint64_t block, Reason reason, uint64_t now) {
   const std::optional<Source> source = state_.sources()[0];
-  Record r;
-  r.kind = Record::Kind::released;
-  r.reason = static_cast<uint8_t>(reason);
-  r.block = block;
-  r.time = std::max(now, out_.last_time());
-  out_.released(r.time, 0, r.reason, block, 0);
-  state_.apply(r);
+  put({.kind = Record::Kind::released, .reason = static_cast<uint8_t>(reason), .time = now, .block = block});
   uncount(source, now);
 }
 

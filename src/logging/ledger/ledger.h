@@ -112,6 +112,7 @@ class Ledger {
   bool forget_ranges();
   void adopt(Replayed&& replayed);
   void define_again(uint64_t now);
+  void put(Record r);
   void put(uint64_t time, uint8_t worker, Type type, std::string_view body);
   void put_block(const Event& e, uint8_t worker);
   void put_binding(const Event& e, uint8_t worker, uint64_t subscriber);

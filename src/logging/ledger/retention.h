@@ -18,6 +18,7 @@ namespace culvert::logging::ledger {
 struct Retention {
   uint64_t age_ms = 0;  ///< since a segment's last record; 0: any
   uint64_t bytes = 0;   ///< of all segments; 0: any
+  bool operator==(const Retention&) const = default;
 };
 
 struct Retired {

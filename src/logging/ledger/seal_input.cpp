@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "logging/ledger/named.h"
 #include "logging/ledger/sealed_carried.h"
 #include "logging/ledger/sealed_dictionary.h"
 #include "logging/ledger/sealed_page_writer.h"
@@ -10,17 +11,6 @@
 
 namespace culvert::logging::ledger {
 namespace {
-
-/// A record's binding as far as it says where it belongs; nullopt: it cannot be read.
-std::optional<net::Ipv4Address> external_address(const Record& r) {
-  ByteReader in(r.body);
-  in.varint();
-  const std::string_view address = in.bytes(sizeof(net::Ipv4Address));
-  if (!in.good()) return std::nullopt;
-  net::Ipv4Address a;
-  std::memcpy(&a, address.data(), sizeof a);
-  return a;
-}
 
 /// Takes the records of a live segment one by one.
 class Collector {
@@ -88,9 +78,8 @@ class Collector {
       const AddressRange* range = state_.range_of_block(r.block);
       return range == nullptr ? nullptr : &place(range->address_of(r.block));
     }
-    if (!has_binding(r.type)) return nullptr;
-    const auto address = external_address(r);
-    return address ? &place(*address) : nullptr;
+    const auto n = named(r);
+    return n && n->placed ? &place(n->external) : nullptr;
   }
   PageRecord compact_here(const Record& r) const {
     PageRecord p = compact(r, r.event() ? tie_ : 0);
@@ -99,15 +88,8 @@ class Collector {
   }
   /// Remembers whether somebody is named who is not defined. Who is defined later is not known now.
   void name(const Record& r) {
-    if (r.kind == Record::Kind::released) return;
-    uint64_t number = r.subscriber;
-    if (r.kind == Record::Kind::typed) {
-      if (!names_subscriber(r.type)) return;
-      ByteReader in(r.body);
-      number = in.varint();
-      if (!in.good()) return;
-    }
-    unknown_ = unknown_ || !state_.subscribers().contains(number);
+    const auto n = named(r);
+    unknown_ = unknown_ || (n && !state_.subscribers().contains(n->subscriber));
   }
 
   void event(const Record& r) {

@@ -77,11 +77,4 @@ struct DamageNote {
   bool operator==(const DamageNote&) const = default;
 };
 
-/// Types of records whose body begins with a subscriber's number.
-constexpr bool names_subscriber(Type t) {
-  return (t >= Type::mapping_created && t <= Type::refused) || t == Type::mapping_held;
-}
-/// Those that belong to an external address: it follows the subscriber's number, and its port.
-constexpr bool has_binding(Type t) { return names_subscriber(t) && t != Type::refused; }
-
 }  // namespace culvert::logging::ledger

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "logging/ledger/named.h"
 #include "logging/ledger/sealed_format.h"
 #include "logging/ledger/sealed_page.h"
 
@@ -47,10 +48,7 @@ void PageWriter::put(const Record& r, uint32_t tie) {
       break;
     case Record::Kind::typed:
       ByteWriter(bodies_).text(r.body);
-      if (!names_subscriber(r.type)) break;
-      ByteReader in(r.body);
-      const uint64_t number = in.varint();
-      if (in.good()) name(number);
+      if (const auto n = named(r)) name(n->subscriber);
   }
   weight_ += weight(r);
 }

@@ -2,37 +2,14 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_map>
 #include <unordered_set>
 
+#include "logging/ledger/named.h"
 #include "logging/ledger/sealed_carried.h"
+#include "logging/ledger/takeovers.h"
 
 namespace culvert::logging::ledger {
 namespace {
-
-std::optional<Binding> binding_of(const Record& r) {
-  ByteReader in(r.body);
-  Binding b;
-  b.subscriber = in.varint();
-  const std::string_view address = in.bytes(sizeof b.external);
-  b.port = in.fixed<uint16_t>();
-  b.protocol = in.byte();
-  if (!in.good()) return std::nullopt;
-  std::memcpy(&b.external, address.data(), sizeof b.external);
-  return b;
-}
-
-State::Endpoint endpoint_of(const Binding& b) { return {b.external.value(), b.port, b.protocol}; }
-
-/// Whom a record names.
-std::optional<uint64_t> subscriber_of(const Record& r) {
-  if (r.kind == Record::Kind::allocated) return r.subscriber;
-  if (r.kind != Record::Kind::typed || !names_subscriber(r.type)) return std::nullopt;
-  ByteReader in(r.body);
-  const uint64_t number = in.varint();
-  if (!in.good()) return std::nullopt;
-  return number;
-}
 
 /// Picks out of pages what belongs into an answer.
 class Picker {
@@ -53,13 +30,12 @@ class Picker {
     const uint64_t opened = segment_.header().opened;
     State state = state_of(opened, a.blocks);
     const std::vector<size_t> wanted = choose();
-    overtaken_.clear();
+    takeovers_.clear();
     bool begun = false;
     const auto begin = [&] {
       if (has_beginning && !begun)
         for_each_carried(state, opened, [&](const Record& r) {
-          const auto who = subscriber_of(r);
-          if (!subscribers_ || (who && subscribers_->contains(*who))) keep(carried_, r, 0);
+          if (!subscribers_ || names_them(r)) keep(carried_, r, 0);
         });
       begun = true;
     };
@@ -84,9 +60,7 @@ class Picker {
     address_ = nullptr;
     for (size_t i = 0; i < page.records.size(); i++) {
       const Record r = page.record(i);
-      const auto who = subscriber_of(r);
-      if (r.time >= when_.from && r.time <= when_.to && who && subscribers_->contains(*who))
-        keep(records_, r, page.records[i].tie);
+      if (r.time >= when_.from && r.time <= when_.to && names_them(r)) keep(records_, r, page.records[i].tie);
     }
   }
 
@@ -123,8 +97,8 @@ class Picker {
       const PageRecord& p = page_->records[i];
       bool wanted = true;
       if (p.head >= kTyped) {
-        const auto binding = port_ ? binding_of(page_->record(i)) : std::nullopt;
-        wanted = !port_ || (binding && binding->port == *port_);
+        const auto names = port_ ? named(page_->record(i)) : std::nullopt;
+        wanted = !port_ || (names && names->placed && names->port == *port_);
       } else if (port_) {
         wanted = block == p.block;
       } else if (subscribers_) {
@@ -137,34 +111,33 @@ class Picker {
 
   /// `state`: before the record. What ends their time is theirs, whomever it names.
   bool is_theirs(const Record& r, const State& state) {
-    const auto who = subscriber_of(r);
-    const bool named = who && subscribers_->contains(*who);
+    const bool names = names_them(r);
     if (r.kind == Record::Kind::typed) {
       const bool ends = r.type == Type::mapping_created || r.type == Type::mapping_deleted;
-      const auto binding = ends && !named ? binding_of(r) : std::nullopt;
-      if (!binding) return named;
-      const auto held = state.mappings().find(endpoint_of(*binding));
+      const auto n = ends && !names ? named(r) : std::nullopt;
+      if (!n || !n->placed) return names;
+      const auto held = state.mappings().find(n->endpoint());
       return held != state.mappings().end() && subscribers_->contains(held->second.binding.subscriber);
     }
-    // A block that is taken over is released behind that, by the former holder (docs/ledger.md).
-    if (const auto former = overtaken_.find(r.block);
-        r.kind == Record::Kind::released && former != overtaken_.end()) {
-      const Overtaken o = former->second;
-      overtaken_.erase(former);
-      if (o.time == r.time) return o.theirs;
-    }
+    if (r.kind == Record::Kind::released)
+      if (const std::optional<bool> theirs = takeovers_.released(r.block, r.time)) return *theirs;
     const auto holder = state.held().find(r.block);
-    if (holder == state.held().end()) return named;
+    if (holder == state.held().end()) return names;
     const bool theirs = subscribers_->contains(holder->second.subscriber);
-    if (r.kind == Record::Kind::allocated) overtaken_[r.block] = {r.time, theirs};
-    return named || theirs;
+    if (r.kind == Record::Kind::allocated) takeovers_.allocated(r.block, r.time, theirs);
+    return names || theirs;
+  }
+  bool names_them(const Record& r) const {
+    const auto n = named(r);
+    return n && subscribers_->contains(n->subscriber);
   }
 
   void keep(std::vector<Kept>& list, Record r, uint32_t tie) {
     if (!r.body.empty()) r.body = answer_.bodies.emplace_back(r.body);
     list.push_back({r, tie});
-    if (const auto who = subscriber_of(r))
-      if (const SubscriberNote* s = page_->subscriber(*who)) answer_.subscribers.emplace(*who, *s);
+    if (const auto n = named(r))
+      if (const SubscriberNote* s = page_->subscriber(n->subscriber))
+        answer_.subscribers.emplace(n->subscriber, *s);
     if (address_ != nullptr && address_->blocks)
       answer_.blocks.emplace(address_->address.value(), *address_->blocks);
   }
@@ -173,11 +146,7 @@ class Picker {
   Interval when_;
   std::optional<uint16_t> port_;
   std::optional<std::unordered_set<uint64_t>> subscribers_;
-  struct Overtaken {
-    uint64_t time = 0;
-    bool theirs = false;
-  };
-  std::unordered_map<uint64_t, Overtaken> overtaken_;  ///< by block
+  Takeovers<uint64_t, bool> takeovers_;  ///< whether from them
   const Page* page_ = nullptr;
   const Page::Address* address_ = nullptr;
   std::vector<Kept> carried_, records_;

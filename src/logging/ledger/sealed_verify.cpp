@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "logging/ledger/named.h"
 #include "logging/ledger/sealed_carried.h"
 #include "logging/ledger/sealed_reader.h"
 
@@ -129,11 +130,9 @@ class Verifier {
     }
     for (size_t i = 0; i < page.records.size(); i++) {
       const Record r = page.record(i);
-      if (r.kind != Record::Kind::typed || !names_subscriber(r.type)) continue;
-      ByteReader in(r.body);
-      const uint64_t number = in.varint();
-      if (in.good() && page.subscriber(number) == nullptr)
-        find(fmt::format("page {} names subscriber {}, and does not say who that is", n, number));
+      const auto names = r.kind == Record::Kind::typed ? named(r) : std::nullopt;
+      if (names && page.subscriber(names->subscriber) == nullptr)
+        find(fmt::format("page {} names subscriber {}, and does not say who that is", n, names->subscriber));
     }
   }
 

@@ -20,18 +20,17 @@ const AddressRange* State::range_of(net::Ipv4Address a) const {
   return range.has(a) ? &range : nullptr;
 }
 
-void State::judge_overtaken(uint64_t now) {
-  if (overtaken_.empty() || overtaken_.begin()->second.time == now) return;
-  for (const auto& [block, r] : overtaken_)
+void State::judge_takeovers(uint64_t now) {
+  takeovers_.unreleased(now, [this](const Record& r) {
     fault(r, fmt::format("block {} is allocated to subscriber {} while another holds it", r.block,
                          r.subscriber));
-  overtaken_.clear();
+  });
 }
 
 void State::apply(const Record& r) {
   if (r.kind != Record::Kind::typed || r.type != Type::segment_end)
     stopped_ = r.kind == Record::Kind::typed && r.type == Type::culvertd_stopped;
-  judge_overtaken(r.time);
+  judge_takeovers(r.time);
   if (auto& source = sources_[r.worker]; r.event() && source) source->next++;
   switch (r.kind) {
     case Record::Kind::allocated:
@@ -54,15 +53,12 @@ void State::allocated(const Record& r) {
   if (!subscribers_.contains(r.subscriber))
     fault(r, fmt::format("subscriber {} is not defined", r.subscriber));
   if (!held_.insert_or_assign(r.block, Holder{r.subscriber, r.time, r.reason}).second)
-    overtaken_.emplace(r.block, r);
+    takeovers_.allocated(r.block, r.time, r);
   resting_.erase(r.block);
 }
 
 void State::released(const Record& r) {
-  if (const auto former = overtaken_.find(r.block); former != overtaken_.end()) {
-    overtaken_.erase(former);
-    return;
-  }
+  if (takeovers_.released(r.block, r.time)) return;
   if (!has_range(r, r.block)) return;
   if (held_.erase(r.block) == 0) fault(r, fmt::format("block {} is released that nobody holds", r.block));
   resting_[r.block] = r.time;

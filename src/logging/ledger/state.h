@@ -20,6 +20,7 @@
 #include "logging/ledger/live_reader.h"
 #include "logging/ledger/notes.h"
 #include "logging/ledger/number_map.h"
+#include "logging/ledger/takeovers.h"
 
 namespace culvert::logging::ledger {
 
@@ -38,7 +39,7 @@ class State {
     clock_past_.reset();
   }
   /// No record follows.
-  void finish() { judge_overtaken(kMaxTime); }
+  void finish() { judge_takeovers(kMaxTime); }
   /// Told of records that cannot be: the record, and what is wrong.
   std::function<void(const Record&, const std::string&)> on_fault;
 
@@ -96,8 +97,8 @@ class State {
   void typed(const Record& r);
   void add_range(const Record& r, const AddressRange& range);
   void end_checkpoint(const Record& r, const CheckpointEnd& end);
-  /// Tells of overtaken holders whose release did not come before `now`.
-  void judge_overtaken(uint64_t now);
+  /// Tells of allocations over holders whose release did not come before `now`.
+  void judge_takeovers(uint64_t now);
   void fault(const Record& r, const std::string& what) const {
     if (on_fault) on_fault(r, what);
   }
@@ -125,9 +126,7 @@ class State {
   std::optional<ClockPast> clock_past_;
   std::optional<ConfigurationNote> configuration_;
   bool checked_ = false, complete_ = true, ended_ = false, stopped_ = false;
-  /// Allocations of blocks that were held, by block. All of one time: a release of the same block and time is
-  /// the former holder's, and makes it right.
-  std::multimap<uint64_t, Record> overtaken_;
+  Takeovers<uint64_t, Record> takeovers_;  ///< the allocations
 };
 
 }  // namespace culvert::logging::ledger

@@ -6,12 +6,13 @@
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
 #include <vector>
 
+#include "logging/ledger/named.h"
 #include "logging/ledger/sealed_carried.h"
 #include "logging/ledger/sealed_page.h"
 #include "logging/ledger/state.h"
+#include "logging/ledger/takeovers.h"
 
 namespace culvert::logging::query {
 namespace {
@@ -40,28 +41,6 @@ class Dictionary {
   std::vector<SubscriberNote> dense_;
   ledger::NumberMap<SubscriberNote> others_;
 };
-
-/// Whom a record's body names, and which external endpoint.
-struct Named {
-  uint64_t subscriber = 0;
-  net::Ipv4Address external;
-  uint16_t port = 0;
-  uint8_t protocol = 0;
-  ledger::State::Endpoint endpoint() const { return {external.value(), port, protocol}; }
-};
-std::optional<Named> named(const Record& r) {
-  ledger::ByteReader in(r.body);
-  Named n;
-  n.subscriber = in.varint();
-  if (ledger::has_binding(r.type)) {
-    const std::string_view address = in.bytes(sizeof n.external);
-    n.port = in.fixed<uint16_t>();
-    n.protocol = in.byte();
-    if (in.good()) std::memcpy(&n.external, address.data(), sizeof n.external);
-  }
-  if (!in.good()) return std::nullopt;
-  return n;
-}
 
 class Scan {
  public:
@@ -128,26 +107,22 @@ class Scan {
     const auto held = held_.find(r.block);
     if (r.kind == Record::Kind::allocated) {
       const bool theirs = theirs_.contains(r.subscriber), before = held != held_.end() && held->second;
-      if (held != held_.end()) overtaken_[r.block] = {r.time, before};
+      if (held != held_.end()) takeovers_.allocated(r.block, r.time, before);
       held_[r.block] = theirs;
       return theirs || before;
     }
-    // A block that is taken over is released behind that, by the former holder (docs/ledger.md).
-    if (const auto former = overtaken_.find(r.block); former != overtaken_.end()) {
-      const auto [time, theirs] = former->second;
-      overtaken_.erase(former);
-      if (time == r.time) return theirs;
-    }
+    if (const std::optional<bool> theirs = takeovers_.released(r.block, r.time)) return *theirs;
     if (held == held_.end()) return false;
     const bool theirs = held->second;
     held_.erase(held);
     return theirs;
   }
   bool wanted_note(const Record& r) {
-    const std::optional<Named> n = named(r);
+    const std::optional<ledger::Named> n = named(r);
     if (!n) return false;
-    if (place_ != nullptr) return ledger::has_binding(r.type) && n->external == place_->address;
+    if (place_ != nullptr) return n->placed && n->external == place_->address;
     const bool theirs = theirs_.contains(n->subscriber);
+    if (!n->placed) return theirs;
     if (r.type == Type::mapping_deleted) return mappings_.erase(n->endpoint()) != 0 || theirs;
     if (r.type != Type::mapping_created && r.type != Type::mapping_held) return theirs;
     const bool before = mappings_.erase(n->endpoint()) != 0;
@@ -171,11 +146,9 @@ class Scan {
 
   /// Puts in what the record's numbers stand for.
   void explain(const Record& r) {
-    std::optional<uint64_t> who;
-    if (r.kind == Record::Kind::allocated) who = r.subscriber;
-    if (r.kind == Record::Kind::typed) who = named(r)->subscriber;
-    if (const SubscriberNote* s = who ? dictionary_.find(*who) : nullptr)
-      answer_.subscribers.emplace(*who, *s);
+    const auto names = named(r);
+    if (const SubscriberNote* s = names ? dictionary_.find(names->subscriber) : nullptr)
+      answer_.subscribers.emplace(s->number, *s);
     if (r.kind == Record::Kind::typed) return;
     const auto after = ranges_.upper_bound(r.block);
     if (after == ranges_.begin()) return;
@@ -192,12 +165,11 @@ class Scan {
   bool in_checkpoint_ = true;
   Dictionary dictionary_;
   std::map<uint64_t, AddressRange> ranges_;
-  uint64_t first_block_ = 0, block_count_ = 0;  ///< of the address
-  std::unordered_set<uint64_t> theirs_;         ///< subscribers of the prefix
-  std::unordered_map<uint64_t, bool> held_;     ///< blocks that somebody holds, and whether they do
-  std::set<ledger::State::Endpoint> mappings_;  ///< that they have
-  /// Blocks that were taken over: when, and whether from them.
-  std::unordered_map<uint64_t, std::pair<uint64_t, bool>> overtaken_;
+  uint64_t first_block_ = 0, block_count_ = 0;   ///< of the address
+  std::unordered_set<uint64_t> theirs_;          ///< subscribers of the prefix
+  std::unordered_map<uint64_t, bool> held_;      ///< blocks that somebody holds, and whether they do
+  std::set<ledger::State::Endpoint> mappings_;   ///< that they have
+  ledger::Takeovers<uint64_t, bool> takeovers_;  ///< whether from them
   ledger::Answer answer_;
 };
 

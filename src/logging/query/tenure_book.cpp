@@ -128,7 +128,7 @@ void TenureBook::begin(const SegmentFacts& facts, const ledger::Answer& part, ui
   use(part);
   begun_ = from;
   const bool whole = gaps_.empty() || gaps_.front() > from;
-  overtaken_.clear();
+  takeovers_.clear();
   std::map<Key, Tenure> now;
   std::map<Key, uint64_t> resting;
   for (const Record& r : part.carried)
@@ -237,7 +237,7 @@ void TenureBook::allocated(const Record& r) {
   if (!holding) return;
   const Key key = holding->key();
   if (const auto former = open_.find(key); former != open_.end()) {
-    overtaken_[key] = ended_.size();
+    takeovers_.allocated(key, r.time, ended_.size());
     end(std::move(former->second), r.time, Reason::none, 0);
     open_.erase(former);
   }
@@ -256,14 +256,10 @@ void TenureBook::released(const Record& r) {
   if (!holding) return;
   const Key key = holding->key();
   const auto reason = static_cast<Reason>(r.reason);
-  if (const auto former = overtaken_.find(key); former != overtaken_.end()) {
-    Tenure& t = ended_[former->second];
-    overtaken_.erase(former);
-    if (t.until.event == r.time) {
-      t.ended = reason;
-      t.peak = r.peak;
-      return;
-    }
+  if (const auto former = takeovers_.released(key, r.time)) {
+    ended_[*former].ended = reason;
+    ended_[*former].peak = r.peak;
+    return;
   }
   const auto found = open_.find(key);
   if (found != open_.end()) {
@@ -369,7 +365,7 @@ std::vector<Tenure> TenureBook::take_tenures(uint64_t seen) {
   }
   open_.clear();
   unsure_.clear();
-  overtaken_.clear();
+  takeovers_.clear();
   return std::move(ended_);
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "logging/ledger/sealed_query.h"
+#include "logging/ledger/takeovers.h"
 #include "logging/query/segment_facts.h"
 #include "logging/query/subject.h"
 #include "logging/query/tenure.h"
@@ -85,8 +86,8 @@ class TenureBook {
   /// Those of them whose end may be missing, and since when: what was damaged did not say whether they go on.
   std::map<Key, uint64_t> unsure_;
   std::vector<Tenure> ended_;
-  /// Ended by an allocation of the same block: places in ended_. A release in the same ms is theirs.
-  std::map<Key, size_t> overtaken_;
+  /// Their places in ended_.
+  ledger::Takeovers<Key, size_t> takeovers_;
   bool sessions_left_ = false;
   std::vector<SessionSpan> sessions_;
   std::map<SessionKey, size_t> open_sessions_;  ///< places in sessions_

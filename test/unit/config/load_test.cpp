@@ -16,7 +16,16 @@ hold-down-timeout: 3m
 hold-down-max: 77
 pool-drain-timeout: 2h
 icmp-error-rate-limit: 5
-logging: {durability: strict, ledger-directory: /tmp/ledger, ledger-segment-events: 5000, ring-directory: /tmp/rings}
+logging: {durability: strict, ledger-directory: /tmp/ledger, ledger-segment-events: 5000, ring-directory: /tmp/rings,
+  log-retention: {max-age: 2d, max-megabytes: 7},
+  exports: [
+    {name: siem, protocol: syslog, transport: tls, collector: "[2001:db8::5]:6514", overlap: 1, format: template,
+     template: "{time}", hostname: cgn1, facility: 3, structured-data: false, enterprise-number: 9,
+     tls: {ca-file: /ca, server-name: siem, certificate-file: /own, private-key-file: /key}},
+    {name: flows, protocol: netflow-v9, collector: "192.0.2.9:2055", max-packet-size: 1024, datagrams-per-second: 5,
+     observation-domain-id: 6, template-refresh-timeout: 2m, template-refresh-packet: 8},
+    {name: ipfix, protocol: ipfix, transport: tcp, collector: "192.0.2.9:4739"},
+    {name: short, protocol: syslog, collector: "192.0.2.9:514", format: junos-short}]}
 control-socket: /tmp/socket
 metrics-address: "[::1]:0"
 interfaces:
@@ -72,6 +81,43 @@ instances:
         external-src-port: 300
 )";
 
+using culvert::logging::ExportConfig;
+
+std::vector<ExportConfig> exports() {
+  using Protocol = ExportConfig::Protocol;
+  using Transport = ExportConfig::Transport;
+  ExportConfig siem{.name = "siem", .transport = Transport::tls, .address = "2001:db8::5", .port = 6514};
+  siem.position_file = "/tmp/ledger/siem.position";
+  siem.overlap = 1;
+  siem.format = ExportConfig::Format::custom;
+  siem.message_template = "{time}";
+  siem.hostname = "cgn1";
+  siem.facility = 3;
+  siem.structured_data = false;
+  siem.enterprise_number = 9;
+  siem.ca_file = "/ca";
+  siem.server_name = "siem";
+  siem.certificate_file = "/own";
+  siem.private_key_file = "/key";
+  ExportConfig flows{.name = "flows", .protocol = Protocol::netflow_v9, .address = "192.0.2.9", .port = 2055};
+  flows.position_file = "/tmp/ledger/flows.position";
+  flows.max_packet_size = 1024;
+  flows.datagrams_per_second = 5;
+  flows.observation_domain_id = 6;
+  flows.template_refresh_timeout = 120;
+  flows.template_refresh_packet = 8;
+  ExportConfig ipfix{.name = "ipfix",
+                     .protocol = Protocol::ipfix,
+                     .transport = Transport::tcp,
+                     .address = "192.0.2.9",
+                     .port = 4739};
+  ipfix.position_file = "/tmp/ledger/ipfix.position";
+  ExportConfig brief{.name = "short", .address = "192.0.2.9", .port = 514};
+  brief.position_file = "/tmp/ledger/short.position";
+  brief.format = ExportConfig::Format::junos_short;
+  return {siem, flows, ipfix, brief};
+}
+
 }  // namespace
 
 TEST_CASE("every key reaches its field", "[config]") {
@@ -83,7 +129,7 @@ TEST_CASE("every key reaches its field", "[config]") {
   CHECK(c.hold_down == HoldDown{180s, 77});
   CHECK(c.drain_timeout == 7200s);
   CHECK(c.icmp_error_rate == 5);
-  CHECK(c.logging == Logging{"/tmp/ledger", true, 5000, "/tmp/rings"});
+  CHECK(c.logging == Logging{"/tmp/ledger", true, 5000, "/tmp/rings", 172'800s, 7, exports()});
   CHECK(c.control_socket == "/tmp/socket");
   CHECK(c.metrics_address == "[::1]:0");
 

@@ -32,6 +32,15 @@ TEST_CASE("the table's defaults and examples are values that its keys take", "[c
   }
 }
 
+TEST_CASE("every section that a key names is in the reference and the schema", "[config]") {
+  for (const Section* section : all_sections())
+    for (const Key& key : section->keys)
+      if (key.section != nullptr) {
+        INFO(key.name);
+        CHECK(std::ranges::count(all_sections(), key.section) == 1);
+      }
+}
+
 TEST_CASE("key names are unique in their section and look like YANG leaves", "[config]") {
   const std::regex leaf("[a-z][a-z0-9]*(-[a-z0-9]+)*");
   for (const Section* section : all_sections()) {

@@ -120,7 +120,7 @@ class Box {
     };
     source.box = [] {
       control::BoxStatus b;
-      b.log_written = 7;
+      b.log.written = 7;
       return b;
     };
     source.reload = [this] { return reload_answer; };

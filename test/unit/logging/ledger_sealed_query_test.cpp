@@ -26,9 +26,9 @@ bool concerns(const Record& r, const State& state, net::Ipv4Address a, std::opti
   in.varint();
   const std::string_view address = in.bytes(4);
   const auto p = in.fixed<uint16_t>();
-  const bool whole = in.good();
-  if (address.size() != 4 || std::memcmp(address.data(), &a, 4) != 0) return false;
-  return !port || (whole && p == *port);
+  in.byte();
+  if (!in.good() || std::memcmp(address.data(), &a, 4) != 0) return false;
+  return !port || p == *port;
 }
 
 /// What an answer and a scan over all records say.

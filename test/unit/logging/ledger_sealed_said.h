@@ -12,6 +12,7 @@
 #include <string>
 
 #include "ledger_sealed_history.h"
+#include "logging/ledger/named.h"
 #include "logging/ledger/seal.h"
 #include "logging/ledger/sealed_segment.h"
 #include "test_directory.h"

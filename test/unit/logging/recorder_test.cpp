@@ -103,6 +103,29 @@ TEST_CASE("several rings come out in the order of their times", "[logging][recor
   }));
 }
 
+TEST_CASE("a block that moves from worker to worker has its events in their order", "[logging][recorder]") {
+  constexpr uint64_t kEvents = 200'000;
+  EventRing first(4096u), second(4096u);
+  std::atomic<uint64_t> moves{0};
+  EventMerge merge({{&first, 0}, {&second, 1}}, [&] { return moves.load(); });
+  std::jthread workers([&] {
+    for (uint64_t n = 1; n <= kEvents; n++) {
+      if (n % 4 == 0) moves++;
+      Event e;
+      e.time = n;
+      EventRing& ring = n / 4 % 2 == 0 ? first : second;
+      while (!ring.push(e)) std::this_thread::yield();
+    }
+  });
+  uint64_t seen = 0, wrong = 0;
+  while (seen < kEvents) {
+    merge.gather();
+    while (const Event* e = merge.next()) wrong += e->time == ++seen ? 0 : 1;
+    merge.release();
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("what workers push is on record, and the end of the run", "[logging][recorder]") {
   TestDirectory directory;
   EventRing a(5000), b(5000);
