@@ -118,7 +118,7 @@ BODIES = {
     4: lambda r: binding(r) | {"reason": r.fixed(1)},
     5: lambda r: binding(r) | {"has-destination": r.fixed(1), "destination": r.ipv4(), "destination-port": r.fixed(2)},
     6: lambda r: binding(r) | {"has-destination": r.fixed(1), "destination": r.ipv4(), "destination-port": r.fixed(2)},
-    7: lambda r: {"subscriber": r.varint(), "reason": r.fixed(1), "count": r.varint()},
+    7: lambda r: {"subscriber": r.varint(), "reason": r.text().decode(errors="replace"), "count": r.varint()},
     32: lambda r: {"worker": r.fixed(1), "epoch": r.varint(), "next": r.varint()},
     33: lambda r: {"number": r.varint(), "carriage": r.fixed(1), "name": r.text().decode(errors="replace")},
     34: lambda r: {"first-block": r.varint(), "instance": r.varint(), "first-address": r.ipv4(), "addresses": r.varint(),

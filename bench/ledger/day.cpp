@@ -20,7 +20,9 @@ constexpr uint32_t kFirstAddress = 0xc6120000;  // 198.18.0.0, RFC 2544
 constexpr uint16_t kFirstPort = 1024;
 constexpr uint64_t kBatch = 100, kHour = 3'600'000, kMidnight = 1'795'305'600'000;
 
-class Box {
+}  // namespace
+
+class Days::Box {
  public:
   explicit Box(const Load& load)
       : load_(load),
@@ -35,10 +37,40 @@ class Box {
     }
   }
 
-  Day write() {
-    // Before the day: until as many blocks are held as ever.
-    const auto warm_up = static_cast<uint64_t>(load_.held_hours * 5 * kHour);
-    begin({.serial = 1, .opened = kMidnight - warm_up, .first_ordinal = 1});
+  Day next() {
+    if (header_.serial == 0) warm_up();
+    const uint64_t opened = kMidnight + days_++ * length();
+    const Replayed before = replay(bytes_, {}, {});
+    header_ = {.serial = header_.serial + 1,
+               .opened = opened,
+               .first_ordinal = header_.first_ordinal + before.events};
+    begin(header_);
+    bytes_ = begin_segment(header_, before.state, opened - 120'000);
+    const Replayed checkpoint = replay(bytes_, {}, {});
+    for (Home& h : homes_) h.number.reset();
+    for (const auto& [number, s] : checkpoint.state.subscribers())
+      homes_[(s.prefix.high() - kFirstPrefix) >> 8].number = static_cast<uint32_t>(number);
+    defined_ = static_cast<uint32_t>(checkpoint.state.subscribers().size());
+    run(opened + length());
+    out_->add(now_, 0, Type::segment_end, {});
+    bytes_ += out_->take();
+    Day day{.live = bytes_, .events = out_->events(), .addresses = addresses_.size()};
+    day.serial = header_.serial;
+    day.next_ordinal = header_.first_ordinal + day.events;
+    day.held = checkpoint.state.held().size();
+    day.first_address = kFirstAddress;
+    day.first_port = kFirstPort;
+    day.opened = opened;
+    day.ended = now_;
+    return day;
+  }
+
+ private:
+  /// Before the first day: until as many blocks are held as ever.
+  void warm_up() {
+    const auto hours = load_.held_hours * 5;
+    header_ = {.serial = 1, .opened = kMidnight - static_cast<uint64_t>(hours * kHour), .first_ordinal = 1};
+    begin(header_);
     note(InstanceNote{.number = 1, .carriage = 1, .name = "homes"});
     note(AddressRange{.first_block = 0,
                       .instance = 1,
@@ -49,27 +81,9 @@ class Box {
                       .sets = sets_});
     note(Source{.worker = 0, .epoch = 1, .next = 1});
     run(kMidnight);
-    const Replayed before = replay(bytes_, {}, {});
-
-    const LiveHeader header{.serial = 2, .opened = kMidnight, .first_ordinal = before.events + 1};
-    begin(header);
-    bytes_ = begin_segment(header, before.state, kMidnight - 120'000);
-    const Replayed checkpoint = replay(bytes_, {}, {});
-    for (Home& h : homes_) h.number.reset();
-    for (const auto& [number, s] : checkpoint.state.subscribers())
-      homes_[(s.prefix.high() - kFirstPrefix) >> 8].number = static_cast<uint32_t>(number);
-    defined_ = static_cast<uint32_t>(checkpoint.state.subscribers().size());
-    run(kMidnight + static_cast<uint64_t>(load_.hours * kHour));
-    Day day{.live = std::move(bytes_), .events = out_->events(), .addresses = addresses_.size()};
-    day.held = checkpoint.state.held().size();
-    day.first_address = kFirstAddress;
-    day.first_port = kFirstPort;
-    day.opened = kMidnight;
-    day.ended = now_;
-    return day;
   }
+  uint64_t length() const { return static_cast<uint64_t>(load_.hours * kHour); }
 
- private:
   static constexpr uint64_t kFirstPrefix = 0x20010db8'00000000;
   struct Address {
     std::deque<uint32_t> free;  ///< blocks, longest free first
@@ -164,10 +178,12 @@ class Box {
   std::optional<BatchWriter> out_;
   uint32_t defined_ = 0;
   uint64_t now_ = 0, batch_ = 0;
+  LiveHeader header_{};
+  uint64_t days_ = 0;
 };
 
-}  // namespace
-
-Day make_day(const Load& load) { return Box(load).write(); }
+Days::Days(const Load& load) : box_(std::make_unique<Box>(load)) {}
+Days::~Days() = default;
+Day Days::next() { return box_->next(); }
 
 }  // namespace culvert::bench

@@ -1,4 +1,4 @@
-/// A day of a provider's ledger, made up: subscribers who take blocks and give them back at random times.
+/// Days of a provider's ledger, made up: subscribers who take blocks and give them back at random times.
 /// The default is a published one (Forthnet: 32,768 subscribers behind one box, 60 blocks of 512 ports a
 /// subscriber and day), with a block held for an hour on average.
 ///
@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace culvert::bench {
@@ -24,12 +25,23 @@ struct Load {
 
 struct Day {
   std::string live;  ///< the segment, with the checkpoint of a box that was in use before
+  uint64_t serial = 0, next_ordinal = 0;
   uint64_t events = 0, held = 0, addresses = 0;
   uint32_t first_address = 0;
   uint16_t first_port = 0;
   uint64_t opened = 0, ended = 0;
 };
 
-Day make_day(const Load& load);
+/// One day after the other.
+class Days {
+ public:
+  explicit Days(const Load& load);
+  ~Days();
+  Day next();
+
+ private:
+  class Box;
+  std::unique_ptr<Box> box_;
+};
 
 }  // namespace culvert::bench

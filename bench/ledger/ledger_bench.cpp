@@ -22,18 +22,18 @@
 #include "logging/ledger/sealed_reader.h"
 #include "logging/ledger/sealed_verify.h"
 #include "net/hash.h"
+#include "parts.h"
 
 namespace {
 
 using namespace culvert;
 using namespace culvert::logging::ledger;
+using bench::forget;
+using bench::row;
+using bench::seconds_since;
 
 /// A line of text that says as much as a block event, in the shortest words that people log.
 constexpr double kTextLine = 62;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// A number of /proc/self/FILE, behind its name.
 uint64_t proc_number(const char* file, const std::string& name) {
@@ -63,15 +63,6 @@ class Mapped {
   size_t size_;
   void* at_ = nullptr;
 };
-
-/// Takes a file out of the page cache.
-void forget(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), path);
-  fdatasync(fd);
-  posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-  close(fd);
-}
 
 class Bench {
  public:
@@ -104,11 +95,6 @@ class Bench {
     net::Ipv6Prefix subscriber;
   };
 
-  static void row(const std::string& what, double value, const std::string& unit,
-                  const std::string& note = "") {
-    fmt::print("{:<34}{:>12.2f} {:<10}{}\n", what, value, unit, note);
-    std::cout.flush();
-  }
   void bytes_row(const std::string& what, uint64_t bytes) const {
     const double each = static_cast<double>(bytes) / static_cast<double>(day_.events);
     row(what, each, "B/event",
@@ -117,7 +103,7 @@ class Bench {
   }
 
   void make() {
-    day_ = bench::make_day(load_);
+    day_ = bench::Days(load_).next();
     fmt::print("{} events, {} blocks held at its beginning, {} addresses\n\n", day_.events, day_.held,
                day_.addresses);
     live_path_ = directory_ + "/day.live";
@@ -223,8 +209,19 @@ int main(int argc, char** argv) {
   bench::Load load;
   std::string directory;
   unsigned questions = 0;
-  po::options_description options("ledger-bench: what a day of the ledger costs");
-  options.add_options()("help,h", "this text")(
+  std::string what;
+  unsigned days = 0;
+  uint64_t events = 0, blocks = 0;
+  po::options_description options(
+      "ledger-bench [WHAT]: what the ledger costs. WHAT is\n\n"
+      "  day       a day's bytes; sealing; questions to one segment (this is the default)\n"
+      "  archive   who had a port, in an archive of many days of which nothing is in the page cache\n"
+      "  writing   events from a worker's ring to the disk, as fast as one recorder can\n"
+      "  restart   from the ledger's files to workers that have all the blocks in use\n\nOptions");
+  options.add_options()("help,h", "this text")("what", po::value(&what)->default_value("day"), "")(
+      "days", po::value(&days)->default_value(30), "archive: how many")(
+      "events", po::value(&events)->default_value(20'000'000), "writing: how many")(
+      "blocks-in-use", po::value(&blocks)->default_value(1'000'000), "restart: how many")(
       "directory", po::value(&directory)->default_value(std::filesystem::temp_directory_path()),
       "where the segments are made, on the disk to be measured")(
       "subscribers", po::value(&load.subscribers)->default_value(load.subscribers), "")(
@@ -236,7 +233,9 @@ int main(int argc, char** argv) {
       "questions", po::value(&questions)->default_value(100), "of each kind");
   try {
     po::variables_map given;
-    po::store(po::parse_command_line(argc, argv, options), given);
+    po::positional_options_description words;
+    words.add("what", 1);
+    po::store(po::command_line_parser(argc, argv).options(options).positional(words).run(), given);
     po::notify(given);
     if (given.contains("help")) {
       std::cout << options;
@@ -246,7 +245,16 @@ int main(int argc, char** argv) {
     const std::string own = fmt::format("{}/ledger-bench-{}", directory, getpid());
     std::filesystem::create_directory(own);
     try {
-      Bench(load, own, questions).run();
+      if (what == "day")
+        Bench(load, own, questions).run();
+      else if (what == "archive")
+        bench::ask_archive(load, own, days, questions);
+      else if (what == "writing")
+        bench::write_events(own, events);
+      else if (what == "restart")
+        bench::restart(own, blocks);
+      else
+        throw std::runtime_error(what + ": it is day, archive, writing or restart");
     } catch (...) {
       std::filesystem::remove_all(own);
       throw;

@@ -127,6 +127,10 @@ Instance build_instance(const Record& r) {
   i.ports = build_ports(r);
   auto filtering = r.get<std::string>("filtering-type").value_or("eif");
   i.filtering = filtering == "eif" ? Filtering::eif : filtering == "adf" ? Filtering::adf : Filtering::edf;
+  const auto log_sessions = r.get<std::string>("log-sessions");
+  i.log_sessions = log_sessions == "mappings"       ? LogSessions::mappings
+                   : log_sessions == "destinations" ? LogSessions::destinations
+                                                    : LogSessions::off;
   i.timers = build_timers(r);
   const Record mapping_limits = r.child("mapping-limits"), connection_limits = r.child("connection-limits");
   set(i.limits.ports, r, "port-quota");

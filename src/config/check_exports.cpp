@@ -69,7 +69,8 @@ void check(const Record& entry, Report& report) {
 
 void check_exports(const Record& root, Report& report) {
   std::map<std::string, Place> names;
-  for (const Record& entry : root.child("logging").records("exports")) {
+  const Record logging = root.child("logging");
+  for (const Record& entry : logging.records("exports")) {
     check(entry, report);
     const auto name = entry.get<std::string>("name");
     if (!name) continue;

@@ -132,6 +132,13 @@ struct PassThrough {
   bool operator==(const PassThrough&) const = default;
 };
 
+/// What goes on record besides port blocks and explicit mappings.
+enum class LogSessions : uint8_t {
+  off,
+  mappings,      ///< each mapping, without destinations
+  destinations,  ///< each session, with its destination, which RFC 6888 REQ-12 is against
+};
+
 /// One NAT instance (RFC 8512 `instances/instance`): who comes in, how, and out of which pools.
 struct Instance {
   std::string name;
@@ -147,6 +154,7 @@ struct Instance {
   std::vector<net::Ipv4Prefix> pools;                              ///< external-ip-address-pool
   PortAllocation ports;
   Filtering filtering = Filtering::eif;
+  LogSessions log_sessions = LogSessions::off;
   Timers timers;
   SubscriberLimits limits;
   uint32_t mapping_limit = 0;  ///< mapping-limits/limit-port-mappings; 0: none. Shared evenly by the workers.

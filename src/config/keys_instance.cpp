@@ -17,6 +17,12 @@ constexpr Choice filtering_choices[] = {
     {"edf", "address- and port-dependent: only endpoints the subscriber has sent to"},
 };
 
+constexpr Choice log_choices[] = {
+    {"off", "port blocks and explicit mappings alone"},
+    {"mappings", "also each mapping: which endpoint behind the NAT had which port, and when"},
+    {"destinations", "also each session with its destination"},
+};
+
 constexpr Choice fragment_choices[] = {
     {"outer", "the packet is encapsulated and the IPv6 packet cut; the B4 puts it together (RFC 6333 §6.3)"},
     {"inner",
@@ -178,6 +184,14 @@ constexpr Key instance_keys[] = {
      .reference = "RFC 8512 filtering-type, RFC 4787 REQ-8",
      .default_text = "eif",
      .choices = filtering_choices},
+    {.name = "log-sessions",
+     .kind = Kind::choice,
+     .meaning =
+         "What goes on record besides port blocks, where a law demands it. It takes hundreds of times the "
+         "room: see `culvert plan logs`.",
+     .reference = "RFC 6888 REQ-12 (destinations should not be recorded)",
+     .default_text = "off",
+     .choices = log_choices},
     {.name = "udp-inbound-refresh",
      .kind = Kind::boolean,
      .meaning = "Packets from outside keep a UDP mapping alive too.",

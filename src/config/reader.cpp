@@ -185,13 +185,13 @@ Place Record::value_place(std::string_view key) const {
   return values.empty() ? key_place(key) : values.front().place;
 }
 
-const std::vector<Leaf>& Record::list(std::string_view key) const {
+const std::vector<Leaf>& Record::list(std::string_view key) const& {
   static const std::vector<Leaf> none;
   auto found = leaves.find(key);
   return found != leaves.end() ? found->second : none;
 }
 
-const std::vector<Record>& Record::records(std::string_view key) const {
+const std::vector<Record>& Record::records(std::string_view key) const& {
   static const std::vector<Record> none;
   auto found = sections.find(key);
   return found != sections.end() ? found->second : none;

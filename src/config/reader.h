@@ -50,9 +50,11 @@ class Record {
   }
 
   /// The right values of a list.
-  const std::vector<Leaf>& list(std::string_view key) const;
+  const std::vector<Leaf>& list(std::string_view key) const&;
+  const std::vector<Leaf>& list(std::string_view key) const&& = delete;
   /// The right mappings of a list of sections.
-  const std::vector<Record>& records(std::string_view key) const;
+  const std::vector<Record>& records(std::string_view key) const&;
+  const std::vector<Record>& records(std::string_view key) const&& = delete;
   /// A section that is no list; an empty record (all defaults) when the file does not have it.
   Record child(std::string_view key) const;
 

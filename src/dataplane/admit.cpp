@@ -58,10 +58,17 @@ MappingId Pipeline::make_mapping(Packet& p, const StatefulBinding::Newcomer& new
       return kNoMapping;
     }
     answer_error(p, net::kIcmpUnreachable, net::kHostUnreachable);  // RFC 6888 REQ-11B
+    w_.binding_.record_refusal(t_, newcomer.who, newcomer.mask, *why, now_);
     drop(p, *why);
     return kNoMapping;
   }
   return std::get<MappingId>(outcome);
+}
+
+void Pipeline::refuse(Packet& p, DropReason why) {
+  answer_error(p, net::kIcmpUnreachable, net::kHostUnreachable);
+  const Subscriber& s = w_.binding_.subscribers()[w_.binding_.mappings()[p.mapping].subscriber];
+  w_.binding_.record_refusal(t_, s.key, s.mask, why, now_);
 }
 
 void Pipeline::wait_for_record(Packet& p, uint64_t who) {

@@ -83,6 +83,10 @@ inline constexpr struct {
 };
 inline constexpr size_t kDropReasonCount = sizeof kDropReasons / sizeof kDropReasons[0];
 
+/// Of a number that somebody else wrote.
+constexpr std::string_view drop_reason_name(uint8_t r) {
+  return r < kDropReasonCount ? kDropReasons[r].name : "unknown";
+}
 constexpr std::string_view name_of(DropReason r) { return kDropReasons[static_cast<size_t>(r)].name; }
 
 }  // namespace culvert::dataplane

@@ -139,7 +139,7 @@ void Pipeline::outbound() {
     }
     auto verdict = binding.track<Direction::outbound>(t_, p.mapping, p.remote, p.tcp_flags, now_);
     if (const auto* why = std::get_if<DropReason>(&verdict)) [[unlikely]] {
-      if (is_refusal(*why)) answer_error(p, net::kIcmpUnreachable, net::kHostUnreachable);
+      if (is_refusal(*why)) refuse(p, *why);
       drop(p, *why);
       continue;
     }

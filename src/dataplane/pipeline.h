@@ -161,6 +161,8 @@ class Pipeline {
   /// join the lane.
   void admit(Packet** unknown, unsigned count, Lane& lane);
   MappingId make_mapping(Packet& p, const StatefulBinding::Newcomer& newcomer);
+  /// Tells the sender, and the record, that his mapping's packet is not served.
+  void refuse(Packet& p, DropReason why);
   /// Keeps a packet of this subscriber until his block's record is on the disk (waiting_packets.h).
   void wait_for_record(Packet& p, uint64_t who);
   /// From outside: another worker's address, or nobody's port.

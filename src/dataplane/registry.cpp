@@ -24,6 +24,9 @@ InstanceView view_of(const config::Instance& c, unsigned workers) {
   v.configured = true;
   v.carriage = c.carriage;
   v.filtering = c.filtering;
+  v.log_sessions = c.log_sessions;
+  v.tracks_remotes =
+      c.filtering != config::Filtering::eif || c.log_sessions == config::LogSessions::destinations;
   v.udp_inbound_refresh = c.udp_inbound_refresh;
   v.max_blocks = c.ports.sets_per_subscriber;
   v.udp = ms(c.timers.udp);

@@ -95,6 +95,8 @@ struct InstanceView {
   bool configured = false;  ///< false: left the configuration (or never was); mappings drain, none are made
   Carriage carriage = Carriage::nat44;
   config::Filtering filtering = config::Filtering::eif;
+  bool tracks_remotes = false;  ///< of datagrams, too: filtering or the record asks for them
+  config::LogSessions log_sessions = config::LogSessions::off;
   bool udp_inbound_refresh = false;
   uint8_t max_blocks = 1;
   uint16_t mss_clamping = 0;         ///< largest TCP segment that a SYN may announce; 0: any

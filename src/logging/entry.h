@@ -58,11 +58,11 @@ struct Entry {
   uint16_t destination_port = 0;
 
   // refused
-  uint8_t drop_reason = 0;  ///< as in `culvert drops`
-  uint64_t count = 0;       ///< how often since the last such entry
+  uint64_t count = 0;  ///< how often since the last such entry
 
   uint64_t uncertain_from = 0, uncertain_to = 0;  ///< event clock
-  std::string text;                               ///< culvertd-started: version; configuration: SHA-256
+  /// culvertd-started: version; configuration: SHA-256; refused: why, as in `culvert drops`
+  std::string text;
 
   /// When it was by the system's clock.
   uint64_t system_time() const { return time + static_cast<uint64_t>(clock_ahead); }

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <iterator>
 
-#include "dataplane/drop_reason.h"
 #include "net/mapped.h"
 
 namespace culvert::logging {
@@ -65,9 +64,7 @@ bool subscriber(std::string& out, const Entry& e) {
 }
 bool reason(std::string& out, const Entry& e) {
   if (e.kind != Kind::refused) return e.reason != Reason::none && text(out, name_of(e.reason));
-  return text(out, e.drop_reason < std::size(dataplane::kDropReasons)
-                       ? dataplane::kDropReasons[e.drop_reason].name
-                       : std::string_view("unknown"));
+  return word(out, e.text);
 }
 bool ports(std::string& out, const Entry& e) {
   append_number(out, e.first_port);

@@ -15,9 +15,10 @@ enum class EventKind : uint8_t {
   block_released = 2,
   mapping_created = 3,  ///< an explicit one: static, or asked for by PCP
   mapping_deleted = 4,
-  session_created = 5,
+  session_created = 5,  ///< without a destination: a mapping that is not an explicit one
   session_deleted = 6,
   record_lost = 7,  ///< a crash of the machine tore this event; only worker and sequence are known
+  refused = 8,      ///< the subscriber could not be served
 };
 
 struct Event {
@@ -26,7 +27,7 @@ struct Event {
   /// Of blocks the subscriber: bits behind his prefix's length are zero. Of mappings and sessions the
   /// internal address or the B4's, whose first bits are the subscriber. IPv4 as ::ffff:a.b.c.d.
   net::Ipv6Address subscriber;
-  net::Ipv4Address external;
+  net::Ipv4Address external;               ///< refused: one of his instance's
   uint16_t first_port = 0, last_port = 0;  ///< of mappings and sessions both are their port
   EventKind kind = EventKind::block_allocated;
   Reason reason = Reason::none;
@@ -34,13 +35,13 @@ struct Event {
   uint8_t worker = 0;
   uint16_t peak = 0;     ///< block_released: most mappings at once
   uint8_t protocol = 0;  ///< of IP; mappings and sessions
-  uint8_t origin = 0;    ///< of mappings: 0 dynamic, 1 static, 2 PCP MAP, 3 PCP PEER
+  uint8_t origin = 0;    ///< of mappings: 0 dynamic, 1 static, 2 PCP MAP, 3 PCP PEER; refused: the DropReason
   // Mappings and sessions.
-  net::Ipv4Address internal;  ///< behind a B4; else 0.0.0.0, and `subscriber` has it
-  net::Ipv4Address destination;
-  uint32_t lifetime = 0;  ///< mapping_created: seconds, 0: for ever
+  net::Ipv4Address internal;     ///< behind a B4; else 0.0.0.0, and `subscriber` has it
+  net::Ipv4Address destination;  ///< 0.0.0.0: not told
+  uint32_t lifetime = 0;  ///< mapping_created: seconds, 0: for ever; refused: how often since the last one
   uint16_t internal_port = 0;
-  uint16_t destination_port = 0;  ///< 0: the destination is not told
+  uint16_t destination_port = 0;
 };
 static_assert(sizeof(Event) == 64);
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "dataplane/drop_reason.h"
 #include "net/mapped.h"
 
 namespace culvert::logging {
@@ -21,6 +22,8 @@ Entry::Kind kind_of(EventKind kind) {
       return Entry::Kind::session_created;
     case EventKind::session_deleted:
       return Entry::Kind::session_deleted;
+    case EventKind::refused:
+      return Entry::Kind::refused;
     case EventKind::record_lost:
       break;
   }
@@ -44,12 +47,17 @@ Entry entry_of(const Event& event, std::string instance, Entry::Carriage carriag
   e.last_port = event.last_port;
   e.peak = event.peak;
   if (event.kind == EventKind::block_allocated || event.kind == EventKind::block_released) return e;
+  if (event.kind == EventKind::refused) {
+    e.text = dataplane::drop_reason_name(event.origin);
+    e.count = event.lifetime;
+    return e;
+  }
   e.protocol = event.protocol;
   e.origin = static_cast<Entry::Origin>(event.origin);
   e.internal = event.internal == net::Ipv4Address() ? event.subscriber : net::mapped(event.internal);
   e.internal_port = event.internal_port;
   e.lifetime = event.lifetime;
-  if (event.destination_port != 0) e.destination = event.destination;
+  if (event.destination != net::Ipv4Address()) e.destination = event.destination;
   e.destination_port = event.destination_port;
   return e;
 }

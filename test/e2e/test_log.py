@@ -122,6 +122,38 @@ def test_show_and_stats_tell_what_happened(net):
     assert "block-allocated" in log(net, "stats").stdout
 
 
+def test_sessions_and_refusals_are_on_record(net):
+    def with_sessions(what):
+        return lambda config: (CONFIG(config), instance(config, "nat44").update({"log-sessions": what}))
+
+    def shown(kind):
+        return log(net, "show", "--kind", kind, "--subscriber", subscriber, check=False).stdout.splitlines()
+
+    subscriber = SUBSCRIBERS["nat44"]
+    net.restart(with_sessions("destinations"))
+    net.lab.ip("v4sub", *(f"addr replace {a}/24 dev eth0" for a in SUBSCRIBERS.values()))
+    address, port = seen_by_the_server(net, subscriber)
+    net.lab.wait_until(lambda: shown("session-created"), "the session is on record", 5)
+    line = shown("session-created")[0]
+    for part in (f" external={address} ports={port}-{port} ", f" destination={topology.SERVER} destination-port={PORT} ",
+                 f" internal={subscriber} "):
+        assert part in line, line
+    assert f"{topology.SERVER}:{PORT}" in log(net, "who", f"{address}:{port}/udp", "--at", "now", "--within", "1h").stdout
+    # His block has 64 ports.
+    for _ in range(70):
+        net.v4sub.udp(address=subscriber).sendto(b"x", (topology.SERVER, PORT))
+    net.lab.wait_until(lambda: shown("refused"), "the refusal is on record", 5)
+    assert " reason=no-ports " in shown("refused")[0], shown("refused")
+    net.close_sockets()
+    net.daemon.ask("clear", "subscriber", subscriber)
+    net.lab.wait_until(lambda: len(shown("session-deleted")) == len(shown("session-created")) == 64, "all have ended", 5)
+    # Without destinations, after a reload.
+    assert net.daemon.reload(net.text(with_sessions("mappings"))).returncode == 0
+    seen_by_the_server(net, subscriber)
+    net.lab.wait_until(lambda: len(shown("session-created")) == 65, "the mapping is on record", 5)
+    assert "destination" not in shown("session-created")[-1], shown("session-created")[-1]
+
+
 def test_what_is_typed_wrongly_is_refused_with_a_reason(net):
     net.restart(CONFIG)
     for arguments, reason in ((("who", "203.0.113.1:99999", "--at", "now"), "203.0.113.1:99999"),

@@ -21,7 +21,6 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "dataplane/drop_reason.h"
 #include "logging/entry_text.h"
 #include "logging/export/exporter.h"
 #include "net/mapped.h"
@@ -101,8 +100,7 @@ Entry entry_at(uint64_t n, bool blocks) {
       break;
     case 6:
       e.kind = Entry::Kind::refused;
-      e.drop_reason = static_cast<uint8_t>(n % 2 == 0 ? dataplane::DropReason::no_ports
-                                                      : dataplane::DropReason::no_blocks);
+      e.text = n % 2 == 0 ? "no-ports" : "no-blocks";
       e.count = n % 100 + 1;
       break;
     default:

@@ -47,7 +47,8 @@ def nat_event(event):
         return 13 if event["reason"] == "no-ports" else 3
     if event["event"].startswith("block"):
         return 16 if event["event"] == "block-allocated" else 17
-    return NAT_EVENTS["nat64" if event["instance"] == "phones" else "nat44"][event["event"]]
+    name = event["event"] if "destination" in event else event["event"].replace("session", "mapping")
+    return NAT_EVENTS["nat64" if event["instance"] == "phones" else "nat44"][name]
 
 
 def address_bytes(text):

@@ -24,6 +24,7 @@ class Culvertd:
         self.socket = self.state / "control.sock"
         self.ledger = self.state / "ledger"
         self.process = None
+        self.environment = {}  # of culvertd
 
     @property
     def culvert(self):
@@ -48,7 +49,7 @@ class Culvertd:
             shutil.rmtree(self.ledger, ignore_errors=True)
         (self.state / "rings").mkdir(parents=True, exist_ok=True)
         self.process = self.lab.start_notifying("appliance", "culvertd", [self.daemon(), "--config", self.config],
-                                                timeout)
+                                                timeout, self.environment)
         return self
 
     def stop(self, timeout=10):

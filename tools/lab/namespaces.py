@@ -182,14 +182,14 @@ class Lab:
         self._processes.append(process)
         return process
 
-    def start_notifying(self, namespace, name, arguments, timeout=20):
+    def start_notifying(self, namespace, name, arguments, timeout=20, environment=None):
         """Starts a program that says READY=1 as systemd services do (sd_notify(3)), and waits for that."""
         path = self.directory / f"{name}.notify"
         path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
             listener.bind(str(path))
             listener.settimeout(0.1)
-            process = self.start(namespace, name, arguments, {"NOTIFY_SOCKET": str(path)})
+            process = self.start(namespace, name, arguments, {**(environment or {}), "NOTIFY_SOCKET": str(path)})
             deadline = time.monotonic() + timeout
             while time.monotonic() < deadline:
                 try:

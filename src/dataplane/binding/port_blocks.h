@@ -58,6 +58,7 @@ class PortBlocks {
   /// Lets blocks serve whose records have come to the disk. Strict durability only.
   void serve_recorded(const Tables& tables, Millis now);
   const logging::EventRing& log() const { return *log_; }
+  bool log_has_room() const { return log_->waiting() < log_->capacity(); }
 
   /// The block is his already, of the run before: it is on record, and marked live since before attach().
   /// False: he may not have so many.

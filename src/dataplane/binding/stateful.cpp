@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "dataplane/binding/endpoint_event.h"
 #include "dataplane/carriage/deltas.h"
-#include "net/mapped.h"
 
 namespace culvert::dataplane {
 namespace {
@@ -15,6 +15,9 @@ net::HashKey derived(const net::HashKey& key, uint64_t salt) {
   return k;
 }
 
+/// Milliseconds until the next look at what has timed out and must wait.
+constexpr uint32_t kLookAgain = 100;
+
 ExternalKey endpoint(const Tables& tables, BlockPort port, Protocol protocol) {
   const Pool& pool = *tables.pools[port.pool];
   return {pool.address_of(port.block),
@@ -24,16 +27,7 @@ ExternalKey endpoint(const Tables& tables, BlockPort port, Protocol protocol) {
 /// What tells of a static mapping.
 logging::Event event_of(const StaticEntry& entry, const InstanceView& policy, logging::EventKind kind,
                         Millis now) {
-  logging::Event e;
-  e.time = now;
-  e.kind = kind;
-  e.subscriber = policy.carriage == Carriage::nat44 ? net::mapped(entry.internal.ipv4) : entry.internal.ipv6;
-  e.subscriber_length = entry.mask;
-  if (policy.carriage == Carriage::ds_lite) e.internal = entry.internal.ipv4;
-  e.internal_port = entry.internal.port.value();
-  e.external = entry.external.address;
-  e.first_port = e.last_port = entry.external.port.value();
-  e.protocol = static_cast<uint8_t>(entry.external.protocol);
+  logging::Event e = endpoint_event(entry.internal, entry.external, entry.mask, policy.carriage, kind, now);
   constexpr uint8_t kStatic = 1;
   e.origin = kStatic;
   return e;
@@ -132,8 +126,11 @@ StatefulBinding::Outcome StatefulBinding::create_for(const Tables& tables, const
     if (const auto* why = std::get_if<DropReason>(&chosen)) return *why;
     port = std::get<BlockPort>(chosen);
   }
+  if (policy.log_sessions == config::LogSessions::mappings && !blocks_.log_has_room()) [[unlikely]]
+    return DropReason::log_full;
   MappingId mapping = add_record(key, endpoint(tables, port, key.protocol), id, now);
   if (mapping == kNoMapping) return DropReason::mapping_table_full;
+  record_mapping(policy, logging::EventKind::session_created, mapping, now);
 
   blocks_.use(tables, port, port_space(key.protocol));
 
@@ -177,7 +174,10 @@ void StatefulBinding::end_mapping(const Tables& tables, MappingId id, bool hold,
   Mapping& m = mappings_[id];
   const SubscriberId who = m.subscriber;
   Subscriber& s = subscribers_[who];
-  while (m.extra_sessions != 0) remove_session(m.first_extra);
+  const InstanceView& policy = tables.instances[m.instance];
+  if (m.first_state != SessionState::none) end_first(policy, id, now);
+  while (m.extra_sessions != 0) end_session(policy, m.first_extra, now);
+  record_mapping(policy, logging::EventKind::session_deleted, id, now);
   const PortSpace space = port_space(m.internal.protocol);
   Pool* pool = tables.pool_of(m.external_address);
   assert(pool != nullptr);
@@ -207,7 +207,11 @@ bool StatefulBinding::sweep(const Tables& tables, Millis now) {
                                      [&](MappingId id) { return look_at(tables, id, now); });
   behind_ |= session_deadlines_.sweep(sessions_.high_water(), elapsed, kRound, false, now, [&](SessionId id) {
     const Session& s = sessions_[id];
-    if (s.state != SessionState::none && s.expires.passed(now)) remove_session(id);
+    if (s.state != SessionState::none && s.expires.passed(now)) {
+      const InstanceView& policy = tables.instances[mappings_[s.mapping].instance];
+      if (ends_must_wait(policy)) return ShortTime(now + kLookAgain);
+      end_session(policy, id, now);
+    }
     return s.state == SessionState::none ? Deadlines::later(now) : s.expires;
   });
   behind_ |= blocks_.sweep(tables, now);
@@ -229,7 +233,8 @@ ShortTime StatefulBinding::look_at(const Tables& tables, MappingId id, Millis no
   const auto timed = [&] {
     return !m.is_static || (m.internal.protocol == Protocol::tcp && m.first_state != SessionState::none);
   };
-  if (timed() && m.expires.passed(now)) outlive(tables, id, now);
+  if (timed() && m.expires.passed(now) && outlive(tables, id, now) && m.expires.passed(now))
+    return ShortTime(now + kLookAgain);
   return m.in_use && timed() ? m.expires : Deadlines::later(now);
 }
 

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "dataplane/binding/port_blocks.h"
+#include "dataplane/binding/refusal_log.h"
 #include "dataplane/binding/setup.h"
 #include "dataplane/binding/subscriber_table.h"
 #include "dataplane/counters.h"
@@ -88,8 +89,7 @@ class StatefulBinding {
       }
       return track_tcp(policy, id, kDirection, remote, tcp_flags, now);
     }
-    if (policy.filtering != config::Filtering::eif)
-      return track_filtered(policy, id, kDirection, remote, now);
+    if (policy.tracks_remotes) return track_datagram(policy, id, kDirection, remote, now);
     refresh_datagram(m, policy, kDirection, now);
     return {};
   }
@@ -124,6 +124,10 @@ class StatefulBinding {
   /// as somebody else, or gives to another worker. Their flows begin anew there.
   void expel(const Tables& tables, SubscriberId from, SubscriberId to, Millis now);
 
+  /// Puts on record that somebody could not be served, and why, if it is time for that (refusal_log.h).
+  void record_refusal(const Tables& tables, const SubscriberKey& who, uint8_t mask, DropReason why,
+                      Millis now);
+
   /// Bytes taken for tables.
   size_t bytes() const {
     return mappings_.bytes() + sessions_.bytes() + subscribers_.bytes() + mapping_deadlines_.bytes() +
@@ -155,15 +159,22 @@ class StatefulBinding {
   std::variant<std::monostate, DropReason> track_tcp(const InstanceView& policy, MappingId id,
                                                      Direction direction, const RemoteEndpoint& remote,
                                                      uint8_t flags, Millis now);
-  std::variant<std::monostate, DropReason> track_filtered(const InstanceView& policy, MappingId id,
+  std::variant<std::monostate, DropReason> track_datagram(const InstanceView& policy, MappingId id,
                                                           Direction direction, const RemoteEndpoint& remote,
                                                           Millis now);
   /// Whether it has a session or filter entry of exactly this remote.
   bool knows(MappingId id, const RemoteEndpoint& remote) const;
   bool filter_allows(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote) const;
   std::variant<SessionId, DropReason> add_session(const InstanceView& policy, MappingId id,
-                                                  const RemoteEndpoint& remote, SessionState state);
+                                                  const RemoteEndpoint& remote, SessionState state,
+                                                  Millis now);
+  /// It has ended: puts that on record.
+  void end_session(const InstanceView& policy, SessionId id, Millis now);
   void remove_session(SessionId id);
+  /// A mapping's first session: begins, if its record could be written; has ended.
+  bool begin_first(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote, SessionState state,
+                   Millis now);
+  void end_first(const InstanceView& policy, MappingId id, Millis now);
   bool promote_session(MappingId id);
   std::variant<std::monostate, DropReason> allow_address(const InstanceView& policy, MappingId id,
                                                          const RemoteEndpoint& remote, Millis now);
@@ -176,6 +187,13 @@ class StatefulBinding {
   bool rate_allows(const InstanceView& policy, Subscriber& s, Millis now) const;
 
   void end_mapping(const Tables& tables, MappingId id, bool hold, Millis now);
+
+  // log-sessions (session_log.cpp). False: the ring is full.
+  bool record_mapping(const InstanceView& policy, logging::EventKind kind, MappingId id, Millis now);
+  bool record_session(const InstanceView& policy, logging::EventKind kind, MappingId id,
+                      const RemoteEndpoint& remote, SessionState state, Millis now);
+  /// What has timed out lives on for now: half of the ring is kept for what begins.
+  bool ends_must_wait(const InstanceView& policy) const;
   ShortTime look_at(const Tables& tables, MappingId id, Millis now);
 
   WorkerId self_;
@@ -186,6 +204,7 @@ class StatefulBinding {
   PortBlocks blocks_;
   std::array<uint32_t, kMaxInstances> instance_mappings_{};
   Deadlines mapping_deadlines_, session_deadlines_;
+  RefusalLog refusals_;
   Millis swept_ = 0;
   bool behind_ = false;
 };

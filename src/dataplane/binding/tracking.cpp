@@ -4,9 +4,9 @@
 namespace culvert::dataplane {
 namespace {
 
-/// What of a remote a datagram's filter looks at (RFC 4787 §5); ICMP has no port.
+/// What of a remote a datagram's filter looks at (RFC 4787 §5), and its record tells; ICMP has no port.
 RemoteEndpoint filtered_as(const InstanceView& policy, Protocol protocol, const RemoteEndpoint& remote) {
-  const bool port = policy.filtering == config::Filtering::edf && protocol != Protocol::icmp;
+  const bool port = policy.filtering != config::Filtering::adf && protocol != Protocol::icmp;
   return {remote.address, port ? remote.port : net::Be16()};
 }
 
@@ -69,11 +69,11 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_tcp(const Instan
   // Strangers cannot fill the session table: their SYN goes in, and the inside's answer makes the session.
   if (direction == Direction::inbound && m.first_state != SessionState::none) return {};
   if (m.first_state == SessionState::none) {
-    m.set_first(remote, step.state);
+    if (!begin_first(policy, id, remote, step.state, now)) return DropReason::log_full;
     if (const auto end = end_of(step.timer, policy, now)) set_end(id, *end);
     return {};
   }
-  auto added = add_session(policy, id, remote, step.state);
+  auto added = add_session(policy, id, remote, step.state, now);
   if (const auto* why = std::get_if<DropReason>(&added)) return *why;
   if (const auto end = end_of(step.timer, policy, now)) set_session_end(std::get<SessionId>(added), *end);
   if (policy.filtering == config::Filtering::adf) return allow_address(policy, id, remote, now);
@@ -89,7 +89,7 @@ std::variant<std::monostate, DropReason> StatefulBinding::allow_address(const In
   const RemoteEndpoint address{remote.address, net::Be16()};
   SessionId entry = sessions_.find(id, address);
   if (entry == kNoSession) {
-    auto added = add_session(policy, id, address, SessionState::filter);
+    auto added = add_session(policy, id, address, SessionState::filter, now);
     if (const auto* why = std::get_if<DropReason>(&added)) return *why;
     entry = std::get<SessionId>(added);
   }
@@ -132,7 +132,7 @@ bool StatefulBinding::has_session(const ExternalKey& external, const RemoteEndpo
   return id != kNoMapping && knows(id, remote);
 }
 
-std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const InstanceView& policy,
+std::variant<std::monostate, DropReason> StatefulBinding::track_datagram(const InstanceView& policy,
                                                                          MappingId id, Direction direction,
                                                                          const RemoteEndpoint& remote,
                                                                          Millis now) {
@@ -141,11 +141,15 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const I
   const bool is_first = m.first_state != SessionState::none && m.first_remote() == r;
   SessionId session = is_first || m.extra_sessions == 0 ? kNoSession : sessions_.find(id, r);
   if (!is_first && session == kNoSession) {
-    if (direction == Direction::inbound) return DropReason::filtered;
+    if (direction == Direction::inbound) {
+      if (policy.filtering != config::Filtering::eif) return DropReason::filtered;
+      refresh_datagram(m, policy, direction, now);  // whoever that is, he opens nothing
+      return {};
+    }
     if (m.first_state == SessionState::none) {
-      m.set_first(r, SessionState::filter);
+      if (!begin_first(policy, id, r, SessionState::filter, now)) return DropReason::log_full;
     } else {
-      auto added = add_session(policy, id, r, SessionState::filter);
+      auto added = add_session(policy, id, r, SessionState::filter, now);
       if (const auto* why = std::get_if<DropReason>(&added)) return *why;
       session = std::get<SessionId>(added);
     }
@@ -158,16 +162,39 @@ std::variant<std::monostate, DropReason> StatefulBinding::track_filtered(const I
 
 std::variant<SessionId, DropReason> StatefulBinding::add_session(const InstanceView& policy, MappingId id,
                                                                  const RemoteEndpoint& remote,
-                                                                 SessionState state) {
+                                                                 SessionState state, Millis now) {
   Mapping& m = mappings_[id];
   Subscriber& s = subscribers_[m.subscriber];
   if (policy.limits.sessions != 0 && s.sessions >= policy.limits.sessions)
     return DropReason::subscriber_sessions;
   SessionId session = sessions_.create(id, m, remote, state);
   if (session == kNoSession) return DropReason::session_table_full;
+  if (!record_session(policy, logging::EventKind::session_created, id, remote, state, now)) {
+    sessions_.destroy(session, m);
+    return DropReason::log_full;
+  }
   s.sessions++;
   counters_.sessions_live.add();
   return session;
+}
+
+void StatefulBinding::end_session(const InstanceView& policy, SessionId id, Millis now) {
+  const Session& s = sessions_[id];
+  record_session(policy, logging::EventKind::session_deleted, s.mapping, s.remote(), s.state, now);
+  remove_session(id);
+}
+
+bool StatefulBinding::begin_first(const InstanceView& policy, MappingId id, const RemoteEndpoint& remote,
+                                  SessionState state, Millis now) {
+  if (!record_session(policy, logging::EventKind::session_created, id, remote, state, now)) return false;
+  mappings_[id].set_first(remote, state);
+  return true;
+}
+
+void StatefulBinding::end_first(const InstanceView& policy, MappingId id, Millis now) {
+  Mapping& m = mappings_[id];
+  record_session(policy, logging::EventKind::session_deleted, id, m.first_remote(), m.first_state, now);
+  m.first_state = SessionState::none;
 }
 
 void StatefulBinding::remove_session(SessionId id) {
@@ -195,13 +222,15 @@ bool StatefulBinding::outlive(const Tables& tables, MappingId id, Millis now) {
   Mapping& m = mappings_[id];
   // Another packet of its burst, looked up before, may have ended it.
   if (!m.in_use) return false;
+  const InstanceView& policy = tables.instances[m.instance];
+  if (ends_must_wait(policy)) return true;
   if (m.internal.protocol == Protocol::tcp) {
     // RFC 6888 REQ-8 exception A: where every close was seen no hold-down is needed.
     bool closed = true;
     while (m.expires.passed(now)) {
       closed = closed && close_was_seen(m.first_state);
+      end_first(policy, id, now);
       if (promote_session(id)) continue;
-      m.first_state = SessionState::none;
       if (m.is_static) return true;
       end_mapping(tables, id, !closed, now);
       return false;

@@ -16,33 +16,28 @@ using dataplane::DropReason;
 
 /// natQuotaExceededEvent (466). 0: it is not a quota.
 uint32_t quota_of(const Entry& e) {
-  switch (static_cast<DropReason>(e.drop_reason)) {
-    case DropReason::session_table_full:
-      return 1;  // maximum session entries
-    case DropReason::mapping_table_full:
-    case DropReason::instance_mappings:
-      return 2;  // maximum BIB entries
-    case DropReason::no_ports:
-    case DropReason::subscriber_ports:
-    case DropReason::subscriber_mappings:
-    case DropReason::subscriber_sessions:
-    case DropReason::subscriber_rate:
-      return 3;  // maximum entries per user
-    case DropReason::subscriber_table_full:
-      return 4;  // maximum active subscribers
-    default:
-      return 0;
-  }
+  static constexpr std::pair<DropReason, uint32_t> kQuotas[] = {
+      {DropReason::session_table_full, 1},                                // maximum session entries
+      {DropReason::mapping_table_full, 2},                                // maximum BIB entries
+      {DropReason::instance_mappings, 2},     {DropReason::no_ports, 3},  // maximum entries per user
+      {DropReason::subscriber_ports, 3},      {DropReason::subscriber_mappings, 3},
+      {DropReason::subscriber_sessions, 3},   {DropReason::subscriber_rate, 3},
+      {DropReason::subscriber_table_full, 4},  // maximum active subscribers
+  };
+  for (const auto& [reason, quota] : kQuotas)
+    if (e.text == name_of(reason)) return quota;
+  return 0;
 }
 
 /// natEvent (230)
 uint8_t nat_event(const Entry& e) {
   const bool nat64 = e.carriage == Entry::Carriage::nat64;
   switch (e.kind) {
+    // One without a destination is a mapping: an entry of the BIB.
     case Kind::session_created:
-      return nat64 ? 6 : 4;
+      return static_cast<uint8_t>((nat64 ? 6 : 4) + (e.destination ? 0 : 4));
     case Kind::session_deleted:
-      return nat64 ? 7 : 5;
+      return static_cast<uint8_t>((nat64 ? 7 : 5) + (e.destination ? 0 : 4));
     case Kind::mapping_created:
       return nat64 ? 10 : 8;
     case Kind::mapping_deleted:
@@ -53,7 +48,7 @@ uint8_t nat_event(const Entry& e) {
       return 17;
     case Kind::refused:
       if (quota_of(e) != 0) return 13;
-      return e.drop_reason == static_cast<uint8_t>(DropReason::no_blocks) ? 3 : 0;
+      return e.text == name_of(DropReason::no_blocks) ? 3 : 0;
     default:
       return 0;
   }

@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "dataplane/drop_reason.h"
 #include "net/hash.h"
 #include "net/mapped.h"
 
@@ -173,10 +174,7 @@ void Ledger::take(const Event& e, uint8_t worker, uint64_t epoch) {
       return put_block(e, worker);
     case EventKind::record_lost:
       return put_lost(e.time, worker);
-    case EventKind::mapping_created:
-    case EventKind::mapping_deleted:
-    case EventKind::session_created:
-    case EventKind::session_deleted:
+    default:
       break;
   }
   const AddressRange* range = state_.range_of(e.external);
@@ -186,7 +184,9 @@ void Ledger::take(const Event& e, uint8_t worker, uint64_t epoch) {
     return put_lost(e.time, worker);
   }
   const Who who{range->instance, e.subscriber.masked(e.subscriber_length), e.subscriber_length};
-  put_binding(e, worker, subscriber(e.time, who));
+  if (e.kind != EventKind::refused) return put_binding(e, worker, subscriber(e.time, who));
+  const std::string why(dataplane::drop_reason_name(e.origin));
+  put(e.time, worker, Refused::kType, encode(Refused{subscriber(e.time, who), why, e.lifetime}));
 }
 
 void Ledger::put_block(const Event& e, uint8_t worker) {
@@ -237,7 +237,7 @@ void Ledger::put_binding(const Event& e, uint8_t worker, uint64_t subscriber) {
     const MappingDeleted n{b, static_cast<uint8_t>(e.reason)};
     return put(e.time, worker, n.kType, encode(n));
   }
-  const SessionNote n{b, e.destination_port != 0, e.destination, e.destination_port};
+  const SessionNote n{b, e.destination != net::Ipv4Address(), e.destination, e.destination_port};
   const bool created = e.kind == EventKind::session_created;
   put(e.time, worker, created ? Type::session_created : Type::session_deleted, encode(n));
 }

@@ -257,11 +257,11 @@ struct ConfigurationNote {
 struct Refused {
   static constexpr Type kType = Type::refused;
   uint64_t subscriber = 0;
-  uint8_t reason = 0;  ///< a drop reason
+  std::string reason;  ///< as in `culvert drops`
   uint64_t count = 1;  ///< since the last such record
   static void fields(auto& c, auto& n) {
     c.varint(n.subscriber);
-    c.fixed(n.reason);
+    c.text(n.reason);
     c.varint(n.count);
   }
   bool operator==(const Refused&) const = default;

@@ -133,7 +133,7 @@ bool Teller::typed(const Record& r, Entry& e) const {
     case Type::refused:
       e.kind = Entry::Kind::refused;
       return as(Refused{}, [&](const Refused& n) {
-        e.drop_reason = n.reason;
+        e.text = n.reason;
         e.count = n.count;
         subscriber(n.subscriber, e);
         return true;

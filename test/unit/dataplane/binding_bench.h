@@ -72,6 +72,7 @@ class LogReader {
   void take(const logging::Event& e) {
     const Range range{e.external, e.first_port, e.last_port};
     events.push_back(e);
+    if (e.kind >= logging::EventKind::session_created) return;
     const auto key = std::pair{range, e.protocol};
     if (e.kind == logging::EventKind::block_allocated || e.kind == logging::EventKind::mapping_created) {
       if (!live.emplace(key, e.subscriber).second) throw std::logic_error("allocated twice");

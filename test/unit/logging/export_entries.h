@@ -74,11 +74,11 @@ inline Entry of_phone(Entry e) {
   if (e.internal) e.internal = ipv6("2001:db8:2::9");
   return e;
 }
-inline Entry refused(uint64_t ordinal, uint8_t drop_reason) {
+inline Entry refused(uint64_t ordinal, std::string reason) {
   Entry e = block(ordinal);
   e.kind = Entry::Kind::refused;
   e.reason = Reason::none;
-  e.drop_reason = drop_reason;
+  e.text = std::move(reason);
   e.count = 7;
   return e;
 }
@@ -118,7 +118,6 @@ inline rc::Gen<Entry> any_entry() {
     e.internal_port = static_cast<uint16_t>(number(0, 65536));
     if (number(0, 2) == 0) e.destination = e.external;
     e.destination_port = static_cast<uint16_t>(number(0, 65536));
-    e.drop_reason = static_cast<uint8_t>(number(0, 256));
     e.count = *rc::gen::arbitrary<uint64_t>();
     e.uncertain_from = *rc::gen::arbitrary<uint64_t>();
     e.text = *rc::gen::arbitrary<std::string>();

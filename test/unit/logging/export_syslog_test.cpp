@@ -99,7 +99,7 @@ TEST_CASE("Facility, element name and structured data are settings", "[export][s
   c.facility = 4;
   c.enterprise_number = 99;
   CHECK_THAT(encode(c, block(1)), Catch::StartsWith("<38>1 ") && Catch::Contains("[culvert@99 event="));
-  CHECK_THAT(encode(c, refused(1, 0)), Catch::StartsWith("<36>1 "));
+  CHECK_THAT(encode(c, refused(1, "no-ports")), Catch::StartsWith("<36>1 "));
   CHECK_THAT(encode(c, other(Entry::Kind::record_lost)), Catch::StartsWith("<35>1 "));
   CHECK_THAT(encode(c, other(Entry::Kind::clock)), Catch::StartsWith("<37>1 "));
   c.structured_data = false;

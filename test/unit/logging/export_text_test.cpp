@@ -3,7 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "dataplane/drop_reason.h"
 #include "export_entries.h"
 #include "logging/entry_fields.h"
 #include "logging/entry_text.h"
@@ -57,7 +56,7 @@ TEST_CASE("An entry's line has the look of the block log", "[export][text]") {
         "2026-11-22T02:45:07.532Z session-created subscriber=2001:db8:2::/64 internal=2001:db8:2::9 "
         "internal-port=48001 external=203.0.113.0 ports=48000-48000 destination=198.51.100.7 "
         "destination-port=443 protocol=tcp instance=phones worker=0 ordinal=3");
-  CHECK(text_of(refused(4, static_cast<uint8_t>(culvert::dataplane::DropReason::no_ports))) ==
+  CHECK(text_of(refused(4, "no-ports")) ==
         "2026-11-22T02:45:07.532Z refused subscriber=100.64.1.2 instance=nat44 reason=no-ports worker=0 "
         "ordinal=4 count=7");
 }
@@ -149,7 +148,7 @@ TEST_CASE("Junos' mapping and session lines", "[export][junos]") {
   s.kind = Kind::session_deleted;
   CHECK_THAT(junos(s), Catch::Contains(" ASP_SFW_DELETE_FLOW: ") && Catch::Contains(", deleting forward "));
   // What Junos has no word for is told in Culvert's.
-  const Entry r = refused(3, 0);
+  const Entry r = refused(3, "no-blocks");
   CHECK(junos(r) == text_of(r));
   CHECK(junos_short(r) == text_of(r));
 }

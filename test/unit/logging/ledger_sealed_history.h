@@ -162,7 +162,7 @@ class HistoryWriter {
       case 0:
         return define();
       case 1:
-        return note(Refused{.subscriber = below(subscribers_), .reason = 3, .count = below(1000)});
+        return note(Refused{.subscriber = below(subscribers_), .reason = "no-ports", .count = below(1000)});
       case 2:
         return note(ClockNote{int64_t{below(2000)} - 1000});
       case 3:

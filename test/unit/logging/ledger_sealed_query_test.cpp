@@ -143,7 +143,7 @@ void ask_about_subscriber(const std::string& live, SealedSegment& segment) {
     uint64_t time = 0;
     bool theirs = false;
   };
-  std::map<uint64_t, Overtaken> overtaken;
+  std::map<uint64_t, std::vector<Overtaken>> overtaken;
   const auto ends_mapping = [&](const Record& r, const State& s, const Names& names) {
     if (r.type != Type::mapping_created && r.type != Type::mapping_deleted) return false;
     ByteReader in(r.body);
@@ -163,16 +163,17 @@ void ask_about_subscriber(const std::string& live, SealedSegment& segment) {
       [&](const Record& r, const State& s, const Names& names) {
         if (r.kind == Record::Kind::typed) return named(r, names) || ends_mapping(r, s, names);
         // Who was overtaken is who is released, in the same ms.
-        if (const auto former = overtaken.find(r.block);
-            r.kind == Record::Kind::released && former != overtaken.end()) {
-          const Overtaken o = former->second;
-          overtaken.erase(former);
-          if (o.time == r.time) return o.theirs;
+        auto& former = overtaken[r.block];
+        std::erase_if(former, [&](const Overtaken& o) { return o.time != r.time; });
+        if (r.kind == Record::Kind::released && !former.empty()) {
+          const bool was_theirs = former.front().theirs;
+          former.erase(former.begin());
+          return was_theirs;
         }
         const auto held = s.held().find(r.block);
         if (held == s.held().end()) return named(r, names);
         const bool was_theirs = theirs(names, held->second.subscriber);
-        if (r.kind == Record::Kind::allocated) overtaken[r.block] = {r.time, was_theirs};
+        if (r.kind == Record::Kind::allocated) former.push_back({r.time, was_theirs});
         return was_theirs || named(r, names);
       },
       [&](const Record& r, const State&, const Names& names) { return named(r, names); });

@@ -32,6 +32,17 @@ metrics::Sample full_sample() {
   p.set_size = 512;
   p.workers = {{70, 20, 10, {5, 6, 7}}, {0, 0, 0, {1, 0, 0}}};
   s.pools.push_back(p);
+  s.log = {.written = 7, .errors = 2, .failing = true, .sealed = 3, .removed = 1, .keeping_errors = 4};
+  s.exports.push_back({.name = "siem",
+                       .protocol = "syslog",
+                       .transport = "tls",
+                       .collector = "192.0.2.5:6514",
+                       .sent = 12,
+                       .repeated = 5,
+                       .lost = 6,
+                       .failures = 8,
+                       .waiting = 9,
+                       .failing = true});
   return s;
 }
 
@@ -73,6 +84,17 @@ TEST_CASE("the collector shows counters, labels and pools", "[metrics]") {
   CHECK(values.at("culvert_build_info{version=1.2.3}") == 1);
   CHECK(values.at("culvert_log_events_waiting{worker=0}") == 1);
   CHECK(values.at("culvert_log_events_waiting_capacity{worker=0}") == 16);
+  CHECK(values.at("culvert_log_events_written_total{}") == 7);
+  CHECK(values.at("culvert_log_failing{}") == 1);
+  CHECK(values.at("culvert_log_segments_sealed_total{}") == 3);
+  CHECK(values.at("culvert_log_segments_removed_total{}") == 1);
+  CHECK(values.at("culvert_log_keeping_errors_total{}") == 4);
+  CHECK(values.at("culvert_export_up{export=siem,protocol=syslog,transport=tls}") == 0);
+  CHECK(values.at("culvert_export_events_sent_total{export=siem}") == 12);
+  CHECK(values.at("culvert_export_events_repeated_total{export=siem}") == 5);
+  CHECK(values.at("culvert_export_events_lost_total{export=siem}") == 6);
+  CHECK(values.at("culvert_export_failures_total{export=siem}") == 8);
+  CHECK(values.at("culvert_export_events_waiting{export=siem}") == 9);
   CHECK(values.at("culvert_interface_up{interface=inside}") == 1);
   CHECK(values.at("culvert_interface_receive_missed_total{interface=inside}") == 3);
   CHECK(values.at("culvert_next_hop_resolved{interface=inside,family=ipv4}") == 0);
