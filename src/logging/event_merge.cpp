@@ -21,12 +21,22 @@ void EventMerge::gather() {
   for (size_t i = 0; i < inputs_.size(); i++) look(i);
 }
 
-const Event* EventMerge::next() {
+size_t EventMerge::first() const {
   size_t best = inputs_.size();
   for (size_t i = 0; i < inputs_.size(); i++) {
     const Cursor& c = cursors_[i];
     if (c.given != c.there && (best == inputs_.size() || c.time < cursors_[best].time)) best = i;
   }
+  return best;
+}
+
+std::optional<uint64_t> EventMerge::next_time() const {
+  const size_t i = first();
+  return i == inputs_.size() ? std::nullopt : std::optional(cursors_[i].time);
+}
+
+const Event* EventMerge::next() {
+  const size_t best = first();
   if (best == inputs_.size()) return nullptr;
   last_ = best;
   const Event* event = inputs_[best].ring->peek(cursors_[best].given++);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,8 @@ class EventMerge {
   /// The earliest event not given yet, and whose; of equal times, the lowest worker's. nullptr: there is none
   /// left. Good until release().
   const Event* next();
+  /// When that was which next() will give; nullopt: it will give nothing.
+  std::optional<uint64_t> next_time() const;
   /// Of the event that next() gave last.
   const Input& input() const { return inputs_[last_]; }
   /// All that next() gave is safe.
@@ -43,6 +46,8 @@ class EventMerge {
     uint64_t time = 0;  ///< of the next one
   };
   void look(size_t i);
+  /// The input whose turn it is; how many there are, if it is nobody's.
+  size_t first() const;
   uint64_t moves() const { return moves_ ? moves_() : 0; }
 
   std::vector<Input> inputs_;

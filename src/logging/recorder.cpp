@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 #include <stdexcept>
@@ -65,7 +66,7 @@ std::string Recorder::define(const ledger::Definitions& definitions) {
     // Events that wait may be of what the definitions end.
     if (!write_events(now)) return false;
     const bool ends = ledger_->define(definitions, now);
-    if (settle(ends ? ledger_->next_segment(now) : ledger_->commit(now))) {
+    if (ends ? settle(ledger_->next_segment(now)) : commit(now)) {
       defined_ = definitions;
       return true;
     }
@@ -77,9 +78,10 @@ std::string Recorder::define(const ledger::Definitions& definitions) {
 
 std::string Recorder::note(ledger::Type type, const ledger::SegmentNote& segment) {
   return run_errand([&](uint64_t now) {
-    if (ledger_->pending() && !settle(ledger_->commit(now))) return false;
+    // It has a later time than the events that wait.
+    if (!write_events(now)) return false;
     ledger_->note(now, type, segment);
-    return settle(ledger_->commit(now));
+    return commit(now);
   });
 }
 
@@ -109,11 +111,14 @@ bool Recorder::due() const {
 
 void Recorder::turn() {
   const uint64_t now = setup_.clock();
-  bool well = (!ledger_->pending() && !ledger_->ripe(now)) || settle(ledger_->commit(now));
+  bool well = (!ledger_->pending() && !ledger_->ripe(now)) || commit(now);
   const int64_t ahead = setup_.clock_ahead();
   if (well && std::abs(ahead - ledger_->state().clock_ahead()) > kClockMoves) {
-    ledger_->note(now, ledger::ClockNote{ahead});
-    well = settle(ledger_->commit(now));
+    well = write_events(now);
+    if (well) {
+      ledger_->note(now, ledger::ClockNote{ahead});
+      well = commit(now);
+    }
   }
   serve(now);
   if (well && due()) write_events(now);
@@ -135,7 +140,7 @@ void Recorder::serve(uint64_t now) {
 
 /// Brings the waiting events to the disk.
 bool Recorder::write_events(uint64_t now) {
-  if (ledger_->pending() && !settle(ledger_->commit(now))) return false;
+  if (ledger_->pending() && !commit(now)) return false;
   merge_.gather();
   for (bool more = true; more;) {
     while (more && !ledger_->full()) {
@@ -143,10 +148,15 @@ bool Recorder::write_events(uint64_t now) {
       more = e != nullptr;
       if (more) ledger_->take(*e, merge_.input().worker, merge_.input().ring->epoch());
     }
-    if (!settle(ledger_->commit(now))) return false;
+    if (!commit(now)) return false;
   }
   synced_ = std::chrono::steady_clock::now();
   return true;
+}
+
+bool Recorder::commit(uint64_t now) {
+  merge_.gather();
+  return settle(ledger_->commit(std::min(now, merge_.next_time().value_or(now))));
 }
 
 /// What an attempt to write came to. Whether it went well.
@@ -180,13 +190,13 @@ Recovered recover_rings(const std::string& directory, Ledger& ledger, uint64_t n
     found.destroyed += ring.damaged();
     if (worker < ledger::kMaxSources) inputs.push_back({&ring, static_cast<uint8_t>(worker)});
   }
+  EventMerge merge(inputs);
+  merge.gather();
   const auto commit = [&] {
-    if (ledger.commit(now) != Ledger::Commit::done)
+    if (ledger.commit(std::min(now, merge.next_time().value_or(now))) != Ledger::Commit::done)
       throw std::runtime_error(
           fmt::format("ledger {}; it must be written before culvertd can start", ledger.error()));
   };
-  EventMerge merge(inputs);
-  merge.gather();
   if (ledger.pending()) commit();
   while (const Event* e = merge.next()) {
     ledger.take(*e, merge.input().worker, merge.input().ring->epoch());

@@ -63,6 +63,9 @@ class Recorder {
   bool due() const;
   void turn();
   bool write_events(uint64_t now);
+  /// Commits what was put in; whether it is on the disk. A segment that begins with that is no later than the
+  /// events that wait.
+  bool commit(uint64_t now);
   bool settle(ledger::Ledger::Commit result);
   /// What another thread wants of the ledger. Whether it is on the disk.
   using Errand = std::function<bool(uint64_t now)>;

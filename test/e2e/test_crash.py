@@ -103,14 +103,20 @@ class Record:
         self.open = {}
         # Of a segment that is there live and sealed, the sealed one.
         files = {path.stem: path for path in sorted(directory.iterdir()) if path.suffix in (".live", ".seg")}
-        for _, path in sorted(files.items()):
-            self._read(path)
+        segments = [(path, self._segment(path)) for _, path in sorted(files.items())]
+        # What has an ordinal of the next segment does not count (docs/ledger.md, "Ordinals").
+        ends = [segment.first for _, segment in segments[1:]] + [float("inf")]
+        for (path, segment), end in zip(segments, ends):
+            self._read(path, segment, end)
         for place, (subscriber, since) in self.open.items():
             self.tenures[place].append((subscriber, since, float("inf")))
 
-    def _read(self, path):
+    @staticmethod
+    def _segment(path):
         data = path.read_bytes()
-        segment = ledger_reader.Live(data) if path.suffix == ".live" else ledger_reader_sealed.Sealed(data)
+        return ledger_reader.Live(data) if path.suffix == ".live" else ledger_reader_sealed.Sealed(data)
+
+    def _read(self, path, segment, end):
         ranges, subscribers, held, first = [], {}, {}, True
 
         def place(block):
@@ -123,6 +129,8 @@ class Record:
 
         for item in segment:
             assert "malformed" not in item, (path, item)
+            if item.get("ordinal", 0) >= end:
+                break
             kind = item.get("record")
             if kind == "address-range":
                 ranges.append(item)

@@ -1,6 +1,8 @@
 """Collectors get what the ledger records, as it happens: also what they missed, and across reloads."""
 
+import contextlib
 import re
+import socket
 import threading
 import time
 
@@ -45,8 +47,8 @@ class Collector:
                 more = stream.recv(1 << 16)
             except OSError:
                 return
-            if not more:
-                return
+            if not more:  # it has all: says so
+                return stream.close()
             data += more
             while (match := re.match(rb"(\d+) ", data)) and len(data) >= match.end() + int(match[1]):
                 end = match.end() + int(match[1])
@@ -66,6 +68,8 @@ class Collector:
         self.thread.join()
         self.listener.close()
         for stream in self.streams:
+            with contextlib.suppress(OSError):  # it may have ended
+                stream.shutdown(socket.SHUT_RDWR)
             stream.close()
 
     def ordinals(self):
@@ -100,8 +104,8 @@ def has_all(net, collector):
 
 
 def test_events_arrive_as_they_happen(net):
-    net.restart(CONFIG)
     with Collector(net) as collector:
+        net.restart(CONFIG)
         make_events(net)
         wait_for(net, "all events have arrived", lambda: has_all(net, collector))
         first = next(m for m in collector.messages if "block-allocated" in m)
@@ -115,8 +119,8 @@ def test_events_arrive_as_they_happen(net):
 
 
 def test_what_a_collector_missed_comes_when_it_is_back(net):
-    net.restart(CONFIG)
     with Collector(net) as before:
+        net.restart(CONFIG)
         make_events(net)
         wait_for(net, "the first events have arrived", lambda: has_all(net, before))
     wait_for(net, "the export fails", lambda: state(net)["state"] == "failing")
@@ -140,8 +144,8 @@ def test_reload_changes_exports(net):
         CONFIG(config)
         config["logging"]["exports"] = [export("short", collector=f"127.0.0.1:{PORT + 1}", format="junos")]
 
-    net.restart(CONFIG)
     with Collector(net) as siem, Collector(net, PORT + 1) as short:
+        net.restart(CONFIG)
         make_events(net)
         wait_for(net, "all events have arrived", lambda: has_all(net, siem))
         net.daemon.reload(net.text(more))
@@ -165,8 +169,8 @@ def test_reload_changes_exports(net):
 
 
 def test_what_was_lost_is_sent_again(net):
-    net.restart(CONFIG)
     with Collector(net):
+        net.restart(CONFIG)
         make_events(net)
         wait_for(net, "the events are on record", lambda: len(recorded(net)) >= 6)
     config = net.daemon.state / "again.yaml"

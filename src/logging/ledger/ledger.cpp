@@ -348,6 +348,8 @@ Ledger::Commit Ledger::go_back(uint64_t now) {
   }
   unwritten_ = {};
   unsynced_ = false;
+  // Where that fails, or a crash brings it back, readers leave it out by its ordinals (docs/ledger.md).
+  file_->forget_behind(synced_);
   file_.reset();
   lost_ = true;
   return begin(now);
@@ -384,7 +386,8 @@ bool Ledger::forget_ranges() {
 /// Begins the next segment with what holds.
 Ledger::Commit Ledger::begin(uint64_t now) {
   const LiveHeader next{.serial = header_.serial + 1,
-                        .opened = std::max(now, out_.last_time()),
+                        // What is put in again is older than now.
+                        .opened = lost_ ? last_time() : std::max(now, last_time()),
                         .first_ordinal = out_.next_ordinal()};
   const uint64_t hold = definitions_.hold_ms;
   if (!forget_ranges()) return Commit::failed;

@@ -79,7 +79,8 @@ class Ledger {
     failed,      ///< error() says why: to be tried again
     start_over,  ///< what was put in since the last commit that was done is forgotten
   };
-  /// When the segment is ripe() it also begins the next one.
+  /// When the segment is ripe() it also begins the next one. `now`: event clock; no event that is put in
+  /// later is older, or it would be given a later time.
   Commit commit(uint64_t now);
   /// Something was put in that is not on the disk.
   bool pending() const {

@@ -136,6 +136,10 @@ bool LiveFile::append(std::string_view batch) {
   return false;
 }
 
+void LiveFile::forget_behind(uint64_t whole) {
+  if (ftruncate(fd_, static_cast<off_t>(whole)) == 0) size_ = whole;
+}
+
 bool LiveFile::sync() {
   if (broken_) return false;
   if (fdatasync(fd_) == 0) return true;

@@ -175,6 +175,40 @@ TEST_CASE("midnight begins a segment without events, too", "[logging][recorder]"
   CHECK(comes([&] { return list_segments(directory.path("l")).size() == 2; }));
 }
 
+TEST_CASE("an event keeps its time, whatever is put in at a later one before it is written",
+          "[logging][recorder]") {
+  TestDirectory directory;
+  EventRing ring(64);
+  std::vector<uint64_t> times;
+  {
+    Running run(begun(directory), {&ring});
+    uint64_t n = 0;
+    for (uint64_t day = 1; day <= 10; day++) {
+      const uint64_t midnight = (kBegin / 86'400'000 + day) * 86'400'000;
+      const auto happens = [&](uint64_t time) {
+        times.push_back(time);
+        n++;
+        REQUIRE(ring.push(n % 2 == 1 ? allocated(time, n, 1, 0) : released(time, n, 1, 0)));
+      };
+      happens(midnight - 40);
+      run.now = midnight + 40;  // the next segment
+      REQUIRE(comes([&] { return ring.waiting() == 0; }));
+      happens(midnight + 50);
+      run.ahead = static_cast<int64_t>(1000 * day);  // the system's clock is set
+      run.now = midnight + 90;
+      REQUIRE(comes([&] { return ring.waiting() == 0; }));
+      happens(midnight + 100);
+      run.now = midnight + 150;
+      CHECK(run.recorder->note(Type::sealed, {.serial = 1}).empty());
+    }
+  }
+  std::vector<uint64_t> told;
+  const Told is(directory.path("l"));
+  for (const Entry& e : is.entries)
+    if (e.ordinal) told.push_back(e.time);
+  CHECK(told == times);
+}
+
 TEST_CASE("definitions are on the disk when define() returns", "[logging][recorder]") {
   TestDirectory directory;
   EventRing ring(8);
