@@ -21,6 +21,8 @@ enum class EventKind : uint8_t {
   refused = 8,      ///< the subscriber could not be served
 };
 
+inline constexpr EventKind kLastEventKind = EventKind::refused;
+
 struct Event {
   uint64_t time = 0;      ///< event clock: milliseconds since 1970-01-01 UTC
   uint64_t sequence = 0;  ///< of this ring, from 1 without gaps; set by the ring

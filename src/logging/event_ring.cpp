@@ -37,7 +37,7 @@ std::array<char, 40> boot_id() {
 
 /// Whether an event can be what was pushed as number `sequence`.
 bool whole(const Event& e, uint64_t sequence) {
-  return e.sequence == sequence && e.kind >= EventKind::block_allocated && e.kind <= EventKind::record_lost &&
+  return e.sequence == sequence && e.kind >= EventKind::block_allocated && e.kind <= kLastEventKind &&
          e.first_port <= e.last_port && e.subscriber_length <= 128;
 }
 

@@ -141,6 +141,23 @@ TEST_CASE("a new process finds unread events", "[logging][ring]") {
   }
 }
 
+TEST_CASE("a new process finds events of each kind", "[logging][ring]") {
+  TestDirectory directory;
+  const std::string path = directory.path("ring");
+  {
+    EventRing ring(path, 16, 1);
+    for (auto k = EventKind::block_allocated; k <= kLastEventKind;
+         k = static_cast<EventKind>(static_cast<uint8_t>(k) + 1)) {
+      Event e;
+      e.kind = k;
+      REQUIRE(ring.push(e));
+    }
+  }
+  EventRing ring(path);
+  CHECK(ring.waiting() == static_cast<uint32_t>(kLastEventKind));
+  CHECK(ring.damaged() == 0);
+}
+
 TEST_CASE("a ring whose events are on record is made anew", "[logging][ring]") {
   TestDirectory directory;
   const std::string path = left_behind(directory);
