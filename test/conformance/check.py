@@ -14,7 +14,7 @@ A row is `| state | clause | what it asks | how Culvert behaves | where | proof 
 A test is named by its kind:
 
     `nat44/udp-rfc3022`     a scenario                test/scenario/run.py --culvert build/tools/culvert --list
-    `unit: NAME`            a case of the unit tests  build/test/unit/unit --list-test-names-only
+    `unit: NAME`            a case of the unit tests  build-sanitize/test/unit/unit --list-test-names-only
     `e2e: test_ping`        an end-to-end test        test/e2e/run --list
     `e2e: test_ping[nat64]` the same, for one carriage; without a carriage all of them must pass
 
@@ -91,7 +91,7 @@ class Unit:
     """Their log tells names only of what fails, and how many passed if all did: which, the program knows. If one failed
     none counts, and ./check has failed anyway."""
 
-    stage, prefix, listed_by = "unit", "unit: ", "build/test/unit/unit --list-test-names-only"
+    stage, prefix, listed_by = "unit", "unit: ", "build-sanitize/test/unit/unit --list-test-names-only"
 
     def existing(self, root):
         cases = (m.group(1) for p in (root / "test/unit").rglob("*.cpp")
@@ -100,7 +100,7 @@ class Unit:
 
     def results(self, root, log):
         summary = re.search(r"^All tests passed \(\d+ assertions? in (\d+) test cases?\)$", log, re.M)
-        names = lines_of(root / "build/test/unit/unit", "--list-test-names-only", "~[.]")
+        names = lines_of(root / "build-sanitize/test/unit/unit", "--list-test-names-only", "~[.]")
         return (names, []) if summary and int(summary.group(1)) == len(names) else ([], [])
 
 

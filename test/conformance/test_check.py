@@ -27,7 +27,7 @@ FILES = {
     "test/scenario/scenarios/nat44/tcp.scn": "",
     "test/unit/net/a_test.cpp": 'TEST_CASE("A case, "\n          "\\"quoted\\"", "[a]") {}\n',
     "test/e2e/run": "#!/bin/sh\necho 'test_icmp.test_ping[nat44]\ntest_icmp.test_ping[nat64]'\n",
-    "build/test/unit/unit": "#!/bin/sh\necho 'A case, \"quoted\"'\n",
+    "build-sanitize/test/unit/unit": "#!/bin/sh\necho 'A case, \"quoted\"'\n",
     "build/results/unit.log": "All tests passed (3 assertions in 1 test case)\n\npassed=1 failed=0\n",
     "build/results/scenario.log": "passed  nat44/tcp\npassed  nat44/udp\npassed=2 failed=0\n",
     "build/results/e2e.log": "".join(f"   {n:<64} ok    0.1 s\n" for n in 2 * ("test_ping[nat44]", "test_ping[nat64]"))
@@ -115,7 +115,7 @@ def main():
     case("an end-to-end test failed for one number of workers, and in one carriage",
          {"build/results/e2e.log": (f"{'test_ping[nat44]':<64} ok ", f"{'test_ping[nat44]':<64} FAILED ")}, row="§1",
          says=("'test_ping[nat44]' did not pass", "1 things do not hold"))
-    case("a unit test is not built", {"build/test/unit/unit": ("A case", "Another")}, row="§1", says="did not run")
+    case("a unit test is not built", {"build-sanitize/test/unit/unit": ("A case", "Another")}, row="§1", says="did not run")
     case("the unit tests did not all pass", {"build/results/unit.log": ("All tests", "Not all tests")},
          says=("build/results/unit.log: does not say to its end what passed", "1 things do not hold"))
     case("the unit tests that passed are of another build", {"build/results/unit.log": ("in 1 test case", "in 2 test cases")},

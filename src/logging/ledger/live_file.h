@@ -36,8 +36,8 @@ class LiveFile {
 
   /// False: nothing was written; error() says why. On a full disk it may be tried again.
   bool append(std::string_view batch);
-  /// Takes off what is behind these bytes, if that can be done: nobody knows whether it is on the disk, and it
-  /// is written again elsewhere.
+  /// Takes off what is behind these bytes, if that can be done: nobody knows whether it is on the disk, and
+  /// it is written again elsewhere.
   void forget_behind(uint64_t whole);
   /// Brings all that was appended to the disk. False: error() says why, and the file is broken().
   bool sync();
