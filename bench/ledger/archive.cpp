@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <stdexcept>
 #include <vector>
 
 #include "logging/ledger/live_file.h"
@@ -16,6 +17,7 @@ namespace culvert::bench {
 using namespace logging::ledger;
 
 void ask_archive(const Load& load, const std::string& directory, unsigned days, unsigned questions) {
+  if (days == 0) throw std::runtime_error("an archive has a day at least");
   Days provider(load);
   Digest digest{};
   uint64_t events = 0, bytes = 0, opened = 0, ended = 0;
