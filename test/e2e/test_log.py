@@ -120,6 +120,25 @@ def test_show_and_stats_tell_what_happened(net):
     only = log(net, "show", "--subscriber", subscriber).stdout.splitlines()
     assert len(only) == 1 and f"subscriber={subscriber} " in only[0], only
     assert "block-allocated" in log(net, "stats").stdout
+    assert "[FWNAT]:ASP_NAT_PORT_BLOCK_ALLOC: " + subscriber + " -> " in log(net, "show", "--format", "junos").stdout
+    lines = log(net, "show", "--template", "{event} {subscriber} {external}").stdout.splitlines()
+    assert f"block-allocated {subscriber} {seen[subscriber][0]}" in lines, lines
+
+
+def test_plan_of_logs(net):
+    def plan(*arguments, check=True):
+        return net.lab.run("appliance", [net.daemon.culvert, "plan", *arguments], check=check)
+
+    # What Forthnet published: 32,000 subscribers with 60 blocks and 27,000 connections a day; here each is recorded twice.
+    found = {(r["what"], r["format"]): r for r in map(json.loads, plan("logs", "--json").stdout.splitlines())}
+    sealed = found["blocks", "ledger, sealed"]
+    assert sealed["records_a_day"] == 2 * 32_000 * 60 and sealed["bytes_each"] <= 8, sealed
+    assert found["sessions", "IPFIX"]["records_a_day"] == 2 * 32_000 * 27_000
+    for row in found.values():
+        assert abs(row["bytes_a_month"] - 30 * row["bytes_each"] * row["records_a_day"]) < 1, row
+    assert "100000 subscribers, each with 40 blocks" in plan("logs", "--subscribers", "100000", "--blocks", "40").stdout
+    for arguments in (("lunch",), (), ("logs", "--blocks", "-1"), ("logs", "--blocks", "many")):
+        assert plan(*arguments, check=False).returncode == 2, arguments
 
 
 def test_sessions_and_refusals_are_on_record(net):

@@ -347,7 +347,7 @@ bool PortBlocks::sweep_idle(const Tables& tables, Millis now) {
         idle_hand_ = (slot + 1) % idle_.size();
         return true;
       }
-      if (log_->waiting() > log_->capacity() / 2) return false;
+      if (log_is_half_full()) return false;
       if (!release_block(tables, pool, b, reason, now)) return false;
     }
   }

@@ -59,6 +59,8 @@ class PortBlocks {
   void serve_recorded(const Tables& tables, Millis now);
   const logging::EventRing& log() const { return *log_; }
   bool log_has_room() const { return log_->waiting() < log_->capacity(); }
+  /// What can wait does: half of the ring is for what begins.
+  bool log_is_half_full() const { return log_->waiting() > log_->capacity() / 2; }
 
   /// The block is his already, of the run before: it is on record, and marked live since before attach().
   /// False: he may not have so many.

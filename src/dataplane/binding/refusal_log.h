@@ -15,11 +15,12 @@ namespace culvert::dataplane {
 
 class RefusalLog {
  public:
-  /// Somebody was refused something. How many were since the last record, if there is to be one now.
-  std::optional<uint32_t> count(DropReason why, Millis now) {
+  /// Somebody was refused something. How many were since the last record, if there is to be one now; `room`:
+  /// there can be one, else they are counted for the next.
+  std::optional<uint32_t> count(DropReason why, bool room, Millis now) {
     Kind& k = kinds_[static_cast<size_t>(why)];
     k.count++;
-    if (now < k.next) return std::nullopt;
+    if (now < k.next || !room) return std::nullopt;
     k.next = now + kEvery;
     return std::exchange(k.count, 0);
   }

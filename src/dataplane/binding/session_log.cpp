@@ -29,16 +29,16 @@ bool StatefulBinding::record_session(const InstanceView& policy, logging::EventK
 }
 
 bool StatefulBinding::ends_must_wait(const InstanceView& policy) const {
-  return policy.log_sessions != config::LogSessions::off &&
-         blocks_.log().waiting() > blocks_.log().capacity() / 2;
+  return policy.log_sessions != config::LogSessions::off && blocks_.log_is_half_full();
 }
 
 void StatefulBinding::record_refusal(const Tables& tables, const SubscriberKey& who, uint8_t mask,
                                      DropReason why, Millis now) {
   const InstanceView& policy = tables.instances[who.instance];
   if (why == DropReason::log_full || why == DropReason::draining) return;
-  const std::optional<uint32_t> count = refusals_.count(why, now);
-  if (!count || policy.pools.empty() || blocks_.log().waiting() > blocks_.log().capacity() / 2) return;
+  const bool room = !policy.pools.empty() && !blocks_.log_is_half_full();
+  const std::optional<uint32_t> count = refusals_.count(why, room, now);
+  if (!count) return;
   logging::Event e;
   e.time = now;
   e.kind = logging::EventKind::refused;
