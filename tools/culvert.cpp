@@ -9,21 +9,14 @@
 #include <cstring>
 #include <iostream>
 #include <string_view>
-#include <vector>
 
 #include "commands.h"
-#include "config/report.h"
+#include "subcommands.h"
 #include "version.h"
 
 namespace {
 
 using namespace culvert::tools;
-
-struct Subcommand {
-  std::string_view name;
-  std::string_view summary;
-  int (*run)(int argc, char** argv);
-};
 
 constexpr std::array kSubcommands = {
     Subcommand{"status", "the running box at a glance", run_status},
@@ -46,7 +39,7 @@ constexpr std::array kSubcommands = {
 
 void print_help(std::ostream& out) {
   out << "culvert — look after a carrier-grade NAT\n\n  culvert SUBCOMMAND [options]\n\nSubcommands:\n";
-  for (const auto& s : kSubcommands) out << fmt::format("  {:<14} {}\n", s.name, s.summary);
+  list(out, kSubcommands);
   out << "\n  culvert --socket PATH SUBCOMMAND asks the culvertd there; so does $CULVERT_SOCKET.\n";
   out << "  culvert SUBCOMMAND --help explains one, culvert --version prints the version.\n";
 }
@@ -83,25 +76,11 @@ int run(int argc, char** argv) {
     print_help(std::cout);
     return 0;
   }
-  for (const auto& s : kSubcommands) {
-    if (s.name == name) return s.run(argc - 1, argv + 1);
-  }
   if (name.empty()) {
     print_help(std::cerr);
     return 2;
   }
-  std::vector<std::string_view> names;
-  for (const auto& s : kSubcommands) names.push_back(s.name);
-  const std::string_view meant = culvert::config::closest(name, names);
-  if (name.starts_with('-')) {
-    std::cerr << fmt::format("culvert: unrecognised option {} before the subcommand; see culvert --help\n",
-                             name);
-    return 2;
-  }
-  std::cerr << fmt::format("culvert: there is no subcommand {}{}; culvert --help lists them\n",
-                           culvert::config::quoted(name),
-                           meant.empty() ? "" : fmt::format(", did you mean {}", meant));
-  return 2;
+  return run_subcommand("culvert", kSubcommands, argc - 1, argv + 1);
 }
 
 }  // namespace

@@ -1,22 +1,15 @@
 /// `culvert log`: searches a ledger; one file for each subcommand (log_*.cpp).
 
-#include <fmt/format.h>
-
 #include <array>
 #include <iostream>
 #include <string_view>
 
 #include "commands.h"
 #include "log_commands.h"
+#include "subcommands.h"
 
 namespace culvert::tools {
 namespace {
-
-struct Subcommand {
-  std::string_view name;
-  std::string_view summary;
-  int (*run)(int argc, char** argv);
-};
 
 constexpr std::array kSubcommands = {
     Subcommand{"who", "who had a public address and port at a time", run_log_who},
@@ -32,7 +25,7 @@ constexpr std::array kSubcommands = {
 void print_help(std::ostream& out) {
   out << "culvert log — who held which address and ports when\n\n  culvert log SUBCOMMAND "
          "[options]\n\nSubcommands:\n";
-  for (const auto& s : kSubcommands) out << fmt::format("  {:<12} {}\n", s.name, s.summary);
+  list(out, kSubcommands);
   out << "\n  --ledger DIR, or $CULVERT_LEDGER, names the ledger; else it is /var/lib/culvert/ledger.\n"
          "  culvert log SUBCOMMAND --help explains one; docs/log.md has examples.\n";
 }
@@ -45,13 +38,11 @@ int run_log(int argc, char** argv) {
     print_help(std::cout);
     return 0;
   }
-  for (const auto& s : kSubcommands)
-    if (s.name == name) return s.run(argc - 1, argv + 1);
-  if (name.empty())
+  if (name.empty()) {
     print_help(std::cerr);
-  else
-    std::cerr << fmt::format("culvert log: there is no subcommand {}; culvert log --help lists them\n", name);
-  return 2;
+    return 2;
+  }
+  return run_subcommand("culvert log", kSubcommands, argc - 1, argv + 1);
 }
 
 }  // namespace culvert::tools

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -63,16 +65,18 @@ class Sending {
   }
 
   void add(const logging::Entry& e) {
-    encoder_->add(e, out_);
+    if (encoder_->add(e, out_)) entries_++;
     if (e.ordinal) next_ = *e.ordinal + 1;
-    entries_++;
     if (out_.bytes.size() >= size_t{64} * 1024) flush();
   }
   /// Whether the collector said that it has read everything, as it can over TCP and TLS.
   bool finish() {
     encoder_->end(out_);
     flush();
-    return connection_->finish();
+    if (!config_.datagrams()) return connection_->finish();
+    // If nobody receives there, that is told soon.
+    if (entries_ != 0 && !connection_->rest(std::chrono::seconds(2), stop_)) fail();
+    return false;
   }
   uint64_t entries() const { return entries_; }
 
@@ -127,7 +131,9 @@ int send(const po::variables_map& given) {
   const bool confirmed = sending.finish();
   progress.hide();
   std::cout << fmt::format("{} entries were sent to {}{}\n", sending.entries(), wanted.collector(),
-                           confirmed ? "" : "; it did not say whether it has read them all");
+                           confirmed            ? ""
+                           : wanted.datagrams() ? "; over UDP nobody knows whether they have arrived"
+                                                : "; it did not say whether it has read them all");
   return whole && sending.entries() != 0 ? 0 : 1;
 }
 
@@ -144,6 +150,7 @@ int run_log_export(int argc, char** argv) {
           "ledger", po::value<std::string>()->value_name("DIR"),
           "the ledger's directory; also $CULVERT_LEDGER; else the configuration's");
   add_zone_option(line.options);
+  std::signal(SIGPIPE, SIG_IGN);  // a collector that is gone is an error like others
   return run_command(line, argc, argv, send);
 }
 

@@ -13,19 +13,6 @@ namespace culvert::tools {
 
 using logging::ledger::Interval;
 
-namespace {
-
-std::vector<TypedTime> time_option(const po::variables_map& given, const char* name) {
-  try {
-    if (given.contains("tz")) use_zone(given["tz"].as<std::string>());
-    return parse_time(given[name].as<std::string>(), system_now());
-  } catch (const TimeError& e) {
-    throw UsageError(e.what());
-  }
-}
-
-}  // namespace
-
 void add_ledger_options(po::options_description& options) {
   options.add_options()  //
       ("ledger", po::value<std::string>()->value_name("DIR"),
@@ -47,6 +34,15 @@ std::filesystem::path ledger_directory(const po::variables_map& given) {
 uint64_t system_now() {
   using namespace std::chrono;
   return static_cast<uint64_t>(duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+std::vector<TypedTime> time_option(const po::variables_map& given, const char* name) {
+  try {
+    if (given.contains("tz")) use_zone(given["tz"].as<std::string>());
+    return parse_time(given[name].as<std::string>(), system_now());
+  } catch (const TimeError& e) {
+    throw UsageError(e.what());
+  }
 }
 
 std::vector<Interval> window_at(const po::variables_map& given) {

@@ -8,6 +8,7 @@
 
 #include "arguments.h"
 #include "logging/ledger/sealed_format.h"
+#include "typed_time.h"
 
 namespace culvert::tools {
 
@@ -22,6 +23,8 @@ std::filesystem::path ledger_directory(const po::variables_map& given);
 /// Milliseconds since 1970-01-01 UTC, now.
 uint64_t system_now();
 
+/// A time option's value in --tz; two where the time was twice. Throws UsageError.
+std::vector<TypedTime> time_option(const po::variables_map& given, const char* name);
 /// --at of --tz, with --within on both sides: one interval, or two where the time was twice; then it says so
 /// on stderr. Throws UsageError.
 std::vector<logging::ledger::Interval> window_at(const po::variables_map& given);

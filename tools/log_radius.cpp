@@ -6,16 +6,18 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <vector>
 
 #include "arguments.h"
 #include "log_commands.h"
+#include "log_options.h"
 #include "logging/radius/printable.h"
-#include "logging/radius/times.h"
 #include "net/mapped.h"
 
 namespace culvert::tools {
@@ -62,6 +64,8 @@ Example: from cron, six months back
 
   TZ=Europe/Berlin culvert log radius import /var/log/freeradius/radacct \
     --forget-before "$(date -u -d '6 months ago' +%FT%TZ)"
+
+TIME is as in `culvert log who`; without a zone it is of $TZ.
 )help";
 
 constexpr std::string_view kFindHelp = R"(finds the sessions that had a prefix, or an address
@@ -70,7 +74,7 @@ constexpr std::string_view kFindHelp = R"(finds the sessions that had a prefix, 
   culvert log radius find --calling-station-id TEXT | --user-name TEXT [...]
 
 PREFIX is an IPv6 or IPv4 prefix or address. Sessions are found whose prefix covers it, or is a part of it. Without a
-time, all are. TIME is UTC, or has its zone: 2026-11-21T01:12:07+01:00. --at is all of its second.
+time, all are. TIME is as in `culvert log who`; without a zone it is of $TZ.
 
 Every session that may have had it then is listed; none is chosen. BEGAN and ENDED: a time; or `A .. B`: at some time
 between; `A ..`: not before A, and maybe not yet. BY says how that is known: start, session-time (a later record's
@@ -87,14 +91,7 @@ Example: who had this address at 2:12 in Berlin, by last week's detail files?
   culvert log radius find 100.64.0.7 --at 2026-11-21T02:12:07+01:00 --index /var/log/freeradius/radacct
 )";
 
-uint64_t time_option(const po::variables_map& given, const char* name) {
-  const auto& text = given[name].as<std::string>();
-  const auto time = radius::parse_iso_time(text);
-  if (!time)
-    throw UsageError(fmt::format(
-        "--{} {}: is no time; write it like 2026-11-21T01:12:07Z or 2026-11-21T02:12:07+01:00", name, text));
-  return *time;
-}
+constexpr uint64_t kSecond = 1000;
 
 /// The words behind the options, as many as there are.
 std::vector<std::string> take_words(const po::variables_map& given, const std::vector<std::string>& names) {
@@ -143,9 +140,10 @@ int import_into(const po::variables_map& given, const std::vector<std::string>& 
   const auto words = take_words(given, names);
   if (words.empty()) throw UsageError("import needs a PATH: a detail file, or a directory of them");
   radius::BuildOptions options;
-  if (given.contains("forget-before")) options.forget_before = time_option(given, "forget-before");
+  if (given.contains("forget-before"))
+    options.forget_before = time_option(given, "forget-before").front().first / kSecond;
   if (given.contains("forget-silent-before"))
-    options.forget_silent_before = time_option(given, "forget-silent-before");
+    options.forget_silent_before = time_option(given, "forget-silent-before").front().first / kSecond;
   options.progress = show_progress();
   const auto r = radius::import_files(given["index"].as<std::string>(), as_paths(words), options);
   end_progress();
@@ -161,20 +159,12 @@ int import_into(const po::variables_map& given, const std::vector<std::string>& 
   return r.failed.empty() ? 0 : 1;
 }
 
-radius::Window window_of(const po::variables_map& given) {
-  constexpr uint64_t kSecond = 1000;
-  radius::Window window;
+std::vector<logging::ledger::Interval> windows_of(const po::variables_map& given) {
   const bool range = given.contains("from") || given.contains("to");
   if (given.contains("at") && range)
     throw UsageError("--at is a time by itself; a range has --from and --to");
-  if (given.contains("at")) {
-    window.from = time_option(given, "at") * kSecond;
-    window.to = window.from + kSecond - 1;
-  }
-  if (given.contains("from")) window.from = time_option(given, "from") * kSecond;
-  if (given.contains("to")) window.to = time_option(given, "to") * kSecond + kSecond - 1;
-  if (window.from > window.to) throw UsageError("--from is after --to");
-  return window;
+  if (given.contains("at")) return window_at(given);
+  return {window_between(given)};
 }
 
 int find_in(const po::variables_map& given) {
@@ -187,7 +177,7 @@ int find_in(const po::variables_map& given) {
     prefix = net::parse_subscriber(text);
     if (!prefix) throw UsageError(text + ": is no prefix; its bits past the length are zero in one");
   }
-  const radius::Window window = window_of(given);
+  const auto windows = windows_of(given);
   const auto slack = given["slack"].as<double>();
   if (!(slack >= 0 && slack <= 86400)) throw UsageError("--slack is 0 to 86400 seconds");
 
@@ -202,27 +192,32 @@ int find_in(const po::variables_map& given) {
   auto columns = session_columns();
   if (!timed) columns.pop_back();
   Table table(std::cout, columns);
-  uint64_t found = 0;
+  std::vector<radius::Session> found;
   const auto print = [&](const radius::Match& match) {
-    found++;
+    if (windows.size() > 1 && std::ranges::find(found, match.session) != found.end()) return;
+    found.push_back(match.session);
     if (given.contains("json"))
       std::cout << session_json(match).dump() << '\n';
     else
       table.add(session_cells(match));
   };
   const auto millis = static_cast<uint64_t>(slack * 1000);
-  if (prefix) find_prefix(index, *prefix, window, millis, print);
-  if (by_line)
-    find_text(index, radius::KeyKind::calling_station_id, given["calling-station-id"].as<std::string>(),
-              window, millis, print);
-  if (by_user)
-    find_text(index, radius::KeyKind::user_name, given["user-name"].as<std::string>(), window, millis, print);
-  if (found == 0)
+  for (const auto& [from, to] : windows) {
+    const radius::Window window{from, to};
+    if (prefix) find_prefix(index, *prefix, window, millis, print);
+    if (by_line)
+      find_text(index, radius::KeyKind::calling_station_id, given["calling-station-id"].as<std::string>(),
+                window, millis, print);
+    if (by_user)
+      find_text(index, radius::KeyKind::user_name, given["user-name"].as<std::string>(), window, millis,
+                print);
+  }
+  if (found.empty())
     std::cerr << fmt::format("culvert log radius find: there is no such session; {} has records from {}\n",
                              paths.front().string(), covered_text(index.header().covered));
   else if (!given.contains("json"))
     table.finish("");
-  return found != 0 && report.failed.empty() ? 0 : 1;
+  return !found.empty() && report.failed.empty() ? 0 : 1;
 }
 
 int run_import(int argc, char** argv) {

@@ -6,8 +6,8 @@
 #include <charconv>
 #include <chrono>
 #include <iostream>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -113,32 +113,41 @@ class Accounting {
       radius::Window window{std::max(i.from, t.since.system), std::min(i.to, until)};
       if (window.from > window.to) window = {i.from, i.to};  // the clock was set meanwhile
       find_prefix(index_, prefix, window, radius::kUsualSlack, [&](const radius::Match& m) {
-        const bool known = std::ranges::any_of(found, [&](const auto& f) { return f.session == m.session; });
-        if (!known) found.push_back(m);
+        if (!has(found, m)) found.push_back(m);
       });
     }
     return found;
   }
 
   void print(std::ostream& out, const Finding& finding) const {
-    std::set<std::string> done;
-    Table table(out, session_columns());
-    std::vector<std::string> missing;
+    // A subscriber may have had it more than once, with other sessions.
+    std::map<std::string, std::vector<radius::Match>> by_subscriber;
     for (const Tenure& t : finding.tenures) {
-      const std::string who = net::subscriber_text(t.subscriber.prefix, t.subscriber.length);
-      if (t.subscriber.length == 0 || !done.insert(who).second) continue;
-      const auto found = of(t);
-      for (const auto& m : found) table.add(session_cells(m));
-      if (found.empty()) missing.push_back(who);
+      if (t.subscriber.length == 0) continue;
+      auto& all = by_subscriber[net::subscriber_text(t.subscriber.prefix, t.subscriber.length)];
+      for (auto& m : of(t))
+        if (!has(all, m)) all.push_back(std::move(m));
     }
+    Table table(out, session_columns());
+    bool any = false;
+    for (const auto& [who, sessions] : by_subscriber)
+      for (const auto& m : sessions) {
+        table.add(session_cells(m));
+        any = true;
+      }
     out << '\n';
-    if (done.size() != missing.size()) table.finish("");
-    for (const std::string& who : missing)
-      out << fmt::format("RADIUS: no session had {} then; there are records from {}\n", who,
-                         covered_text(index_.header().covered));
+    if (any) table.finish("");
+    for (const auto& [who, sessions] : by_subscriber)
+      if (sessions.empty())
+        out << fmt::format("RADIUS: no session had {} then; there are records from {}\n", who,
+                           covered_text(index_.header().covered));
   }
 
  private:
+  static bool has(const std::vector<radius::Match>& all, const radius::Match& m) {
+    return std::ranges::any_of(all, [&](const auto& other) { return other.session == m.session; });
+  }
+
   radius::ImportReport report_;
   radius::Index index_;
   std::vector<Interval> when_;

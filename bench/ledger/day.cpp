@@ -48,8 +48,9 @@ class Days::Box {
     bytes_ = begin_segment(header_, before.state, opened - 120'000);
     const Replayed checkpoint = replay(bytes_, {}, {});
     for (Home& h : homes_) h.number.reset();
-    for (const auto& [number, s] : checkpoint.state.subscribers())
-      homes_[(s.prefix.high() - kFirstPrefix) >> 8].number = static_cast<uint32_t>(number);
+    checkpoint.state.subscribers().for_each([this](const SubscriberNote& s) {
+      homes_[(s.prefix.high() - kFirstPrefix) >> 8].number = static_cast<uint32_t>(s.number);
+    });
     defined_ = static_cast<uint32_t>(checkpoint.state.subscribers().size());
     run(opened + length());
     out_->add(now_, 0, Type::segment_end, {});

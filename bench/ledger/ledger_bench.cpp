@@ -217,10 +217,11 @@ int main(int argc, char** argv) {
       "  day       a day's bytes; sealing; questions to one segment (this is the default)\n"
       "  archive   who had a port, in an archive of many days of which nothing is in the page cache\n"
       "  writing   events from a worker's ring to the disk, as fast as one recorder can\n"
+      "  sessions  a session record's bytes, where log-sessions asks for those\n"
       "  restart   from the ledger's files to workers that have all the blocks in use\n\nOptions");
   options.add_options()("help,h", "this text")("what", po::value(&what)->default_value("day"), "")(
       "days", po::value(&days)->default_value(30), "archive: how many")(
-      "events", po::value(&events)->default_value(20'000'000), "writing: how many")(
+      "events", po::value(&events)->default_value(20'000'000), "writing, sessions: how many")(
       "blocks-in-use", po::value(&blocks)->default_value(1'000'000), "restart: how many")(
       "directory", po::value(&directory)->default_value(std::filesystem::temp_directory_path()),
       "where the segments are made, on the disk to be measured")(
@@ -251,10 +252,12 @@ int main(int argc, char** argv) {
         bench::ask_archive(load, own, days, questions);
       else if (what == "writing")
         bench::write_events(own, events);
+      else if (what == "sessions")
+        bench::session_bytes(own, std::min<uint64_t>(events, kMaxSegmentEvents));
       else if (what == "restart")
         bench::restart(own, blocks);
       else
-        throw std::runtime_error(what + ": it is day, archive, writing or restart");
+        throw std::runtime_error(what + ": it is day, archive, writing, sessions or restart");
     } catch (...) {
       std::filesystem::remove_all(own);
       throw;

@@ -21,6 +21,8 @@ void forget(const std::string& path);
 void ask_archive(const Load& load, const std::string& directory, unsigned days, unsigned questions);
 /// A worker's ring, filled as fast as it takes events, and a recorder.
 void write_events(const std::string& directory, uint64_t events);
+/// Bytes of one segment with so many session events.
+void session_bytes(const std::string& directory, uint64_t events);
 /// A crashed run's ledger with so many blocks in use, and what a start does until packets can flow.
 void restart(const std::string& directory, uint64_t blocks);
 

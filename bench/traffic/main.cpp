@@ -272,6 +272,7 @@ int measure(const Options& o) {
   Run(o, devices, results).all();
   if (o.json != "-") std::cout << table_of(results) << std::flush;
   if (!o.json.empty()) write_json(results, o.json);
+  while (o.stay && !interrupted) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   if (any_wrong(results)) {
     std::cerr << "culvert-traffic: packets came out wrong: corrupt, or at another mapping\n";
     return 1;

@@ -141,6 +141,9 @@ po::options_description make_options() {
   add("link-wait", number(5, "5"), "seconds to wait for the devices' links");
   add("json", word("FILE"), "write all figures there; - for standard output, without the table");
   add("quiet", po::bool_switch(), "no words on the progress of a search");
+  add("stay", po::bool_switch(),
+      "stay at the links when all is measured, until SIGTERM: a net_memif peer that leaves a busy one may take it "
+      "along (DPDK 22.11)");
   add("debug", po::bool_switch(), "DPDK's own messages");
   add("help,h", "this text");
   return all;
@@ -191,6 +194,7 @@ Options read(const po::variables_map& given) {
   o.link_wait = between<double>(given, "link-wait", 0, 3600);
   if (given.contains("json")) o.json = given["json"].as<std::string>();
   o.quiet = given["quiet"].as<bool>();
+  o.stay = given["stay"].as<bool>();
   o.debug = given["debug"].as<bool>();
   if (given["search"].as<bool>() && given["connections"].as<bool>()) {
     throw UsageError("--search and --connections are two searches; one at a time");

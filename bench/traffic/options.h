@@ -43,7 +43,7 @@ struct Options {
   double link_wait = 5;  ///< seconds
 
   std::string json;  ///< a file, "-" for standard output, empty for none
-  bool quiet = false, debug = false;
+  bool quiet = false, stay = false, debug = false;
 };
 
 /// The options; nothing when --help was asked for and printed. Throws UsageError.

@@ -4,6 +4,7 @@
 
 #include "config/checks.h"
 #include "config/export.h"
+#include "config/set.h"
 
 namespace culvert::config {
 namespace {
@@ -12,20 +13,6 @@ using net::Ipv4Address;
 using net::Ipv4Prefix;
 using net::Ipv6Address;
 using net::Ipv6Prefix;
-
-/// Sets `field` from `key`, whose value the table has brought into the field's range.
-template <typename T>
-void set(T& field, const Record& record, std::string_view key) {
-  if constexpr (std::is_same_v<T, seconds>) {
-    if (auto v = record.get<uint64_t>(key)) field = seconds(*v);
-  } else if constexpr (std::is_same_v<T, bool>) {
-    if (auto v = record.get<bool>(key)) field = *v;
-  } else if constexpr (std::is_integral_v<T>) {
-    if (auto v = record.get<uint64_t>(key)) field = static_cast<T>(*v);
-  } else {
-    if (auto v = record.get<T>(key)) field = *v;
-  }
-}
 
 template <typename Field>
 void set_list(std::vector<Field>& field, const Record& record, std::string_view key) {

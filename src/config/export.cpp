@@ -1,19 +1,21 @@
 #include "config/export.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include "config/set.h"
 
 namespace culvert::config {
 namespace {
 
 using logging::ExportConfig;
 
-template <typename Field>
-void set(Field& field, const Record& r, std::string_view key) {
-  if constexpr (std::is_same_v<Field, bool> || std::is_same_v<Field, std::string>) {
-    if (auto v = r.get<Field>(key)) field = std::move(*v);
-  } else if (const auto v = r.get<uint64_t>(key)) {
-    field = static_cast<Field>(*v);
-  }
+/// A choice, from its word.
+template <typename Enum, size_t n>
+void choose(Enum& field, const std::array<std::string_view, n>& words, const Record& r,
+            std::string_view key) {
+  const auto word = std::ranges::find(words, r.get<std::string>(key).value_or(""));
+  if (word != words.end()) field = static_cast<Enum>(word - words.begin());
 }
 
 /// ADDRESS:PORT or [ADDRESS]:PORT, as the kind has checked it; nothing of "".
@@ -30,18 +32,9 @@ void set_collector(ExportConfig& c, const std::string& text) {
 ExportConfig export_of(const Record& r, const std::string& ledger_directory) {
   ExportConfig c;
   set(c.name, r, "name");
-  const auto protocol = r.get<std::string>("protocol"), transport = r.get<std::string>("transport"),
-             format = r.get<std::string>("format");
-  c.protocol = protocol == "ipfix"        ? ExportConfig::Protocol::ipfix
-               : protocol == "netflow-v9" ? ExportConfig::Protocol::netflow_v9
-                                          : ExportConfig::Protocol::syslog;
-  c.transport = transport == "tcp"   ? ExportConfig::Transport::tcp
-                : transport == "tls" ? ExportConfig::Transport::tls
-                                     : ExportConfig::Transport::udp;
-  c.format = format == "junos"         ? ExportConfig::Format::junos
-             : format == "junos-short" ? ExportConfig::Format::junos_short
-             : format == "template"    ? ExportConfig::Format::custom
-                                       : ExportConfig::Format::culvert;
+  choose(c.protocol, c.kProtocols, r, "protocol");
+  choose(c.transport, c.kTransports, r, "transport");
+  choose(c.format, c.kFormats, r, "format");
   set_collector(c, r.get<std::string>("collector").value_or(""));
   c.position_file = ledger_directory + "/" + c.name + ".position";
   set(c.max_packet_size, r, "max-packet-size");

@@ -1,7 +1,11 @@
 #include "config/keys_logging.h"
 
+#include "logging/export/config.h"
+
 namespace culvert::config::logging_keys {
 namespace {
+
+using logging::ExportConfig;
 
 constexpr uint64_t day = 86'400;
 
@@ -56,22 +60,23 @@ constexpr Key tls_keys[] = {
 };
 
 constexpr Choice protocol_choices[] = {
-    {"syslog", "a message an event, RFC 5424"},
-    {"ipfix", "NAT events, RFC 7011 and RFC 8158"},
-    {"netflow-v9", "the same for older collectors, RFC 3954"},
+    {ExportConfig::name_of(ExportConfig::Protocol::syslog), "a message an event, RFC 5424"},
+    {ExportConfig::name_of(ExportConfig::Protocol::ipfix), "NAT events, RFC 7011 and RFC 8158"},
+    {ExportConfig::name_of(ExportConfig::Protocol::netflow_v9), "the same for older collectors, RFC 3954"},
 };
 
 constexpr Choice transport_choices[] = {
-    {"udp", "what is lost on the way is lost"},
-    {"tcp", "every event arrives, once at least"},
-    {"tls", "the same, encrypted, to a collector with the right certificate"},
+    {ExportConfig::name_of(ExportConfig::Transport::udp), "what is lost on the way is lost"},
+    {ExportConfig::name_of(ExportConfig::Transport::tcp), "every event arrives, once at least"},
+    {ExportConfig::name_of(ExportConfig::Transport::tls),
+     "the same, encrypted, to a collector with the right certificate"},
 };
 
 constexpr Choice format_choices[] = {
-    {"culvert", "the line of `culvert log show`"},
-    {"junos", "what Juniper's CGN writes"},
-    {"junos-short", "the same, shortened to what an answer needs"},
-    {"template", "the operator's own, `template`"},
+    {ExportConfig::name_of(ExportConfig::Format::culvert), "the line of `culvert log show`"},
+    {ExportConfig::name_of(ExportConfig::Format::junos), "what Juniper's CGN writes"},
+    {ExportConfig::name_of(ExportConfig::Format::junos_short), "the same, shortened to what an answer needs"},
+    {ExportConfig::name_of(ExportConfig::Format::custom), "the operator's own, `template`"},
 };
 
 constexpr Key export_keys[] = {

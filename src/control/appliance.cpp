@@ -335,6 +335,9 @@ void Appliance::run() {
 }
 
 std::string Appliance::reload() {
+  const struct Ready {
+    ~Ready() { sd_notify(0, "READY=1"); }
+  } ready;  // whatever happens
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
@@ -357,7 +360,6 @@ std::string Appliance::reload() {
   } else {
     log_.error("reload: {} is not applied, the configuration in force stays:\n{}", config_path(), error);
   }
-  sd_notify(0, "READY=1");
   return error;
 }
 

@@ -1,9 +1,12 @@
 #include "control/inheritance.h"
 
+#include <tsl/robin_map.h>
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "net/mapped.h"
 
@@ -27,6 +30,7 @@ class Groups {
     while (parents_[n] != n) n = parents_[n] = parents_[parents_[n]];
     return n;
   }
+  size_t size() const { return parents_.size(); }
   /// The group of `a` keeps its root.
   void join(uint32_t a, uint32_t b) { parents_[root(b)] = root(a); }
 
@@ -40,6 +44,8 @@ class Divider {
       : from_(from), tables_(tables), now_(now) {}
 
   Division divide() {
+    division_.shares.reserve(from_.blocks.size());
+    holders_.reserve(from_.blocks.size());
     for (const Inheritance::Block& b : from_.blocks) place(b);
     for (const Inheritance::Rest& r : from_.rests) rest(r);
     std::ranges::stable_sort(division_.rests, {}, &Division::Rest::since);
@@ -86,9 +92,9 @@ class Divider {
 
   void give(const Inheritance::Block& b, Pool& pool, BlockIndex block, const SubscriberKey& who) {
     pool.block(block).state = dataplane::BlockState::live;
-    auto [known, fresh] = subscribers_.try_emplace(who, 0);
-    if (fresh) known->second = groups_.add();
-    if (!pool.split()) groups_.join(known->second, address(pool, block / pool.sets()));
+    const uint32_t holder = number_of(subscribers_, who);
+    if (!pool.split()) groups_.join(holder, address(pool, block / pool.sets()));
+    holders_.push_back(holder);
     division_.shares.push_back({b.number, who, b.length, pool.slot(), block, 0});
   }
 
@@ -106,27 +112,32 @@ class Divider {
     }
   }
 
-  /// The number of an address.
-  uint32_t address(const Pool& pool, uint32_t index) {
-    const auto [at, fresh] = addresses_.try_emplace(uint64_t{pool.slot()} << 32 | index, 0);
-    if (fresh) at->second = groups_.add();
+  template <typename Map>
+  uint32_t number_of(Map& map, const typename Map::key_type& key) {
+    const auto [at, fresh] = map.try_emplace(key, static_cast<uint32_t>(groups_.size()));
+    if (fresh) groups_.add();
     return at->second;
+  }
+  uint32_t address(const Pool& pool, uint32_t index) {
+    return number_of(addresses_, uint64_t{pool.slot()} << 32 | index);
   }
 
   /// Gives each group to the worker that the hash names for one of its subscribers.
   void deal() {
     const dataplane::Steering& steering = tables_.steering;
     const auto natural = [&](const SubscriberKey& k) { return steering.bucket(steering.bucket_of(k)); };
-    std::unordered_map<uint32_t, dataplane::WorkerId> workers;  // by root
-    for (const auto& [who, number] : subscribers_) workers.try_emplace(groups_.root(number), natural(who));
+    std::vector<std::optional<dataplane::WorkerId>> workers(groups_.size());  // by root
+    for (const auto& [who, number] : subscribers_)
+      if (auto& worker = workers[groups_.root(number)]; !worker) worker = natural(who);
+    const auto worker_of = [&](uint32_t number) { return workers[groups_.root(number)].value(); };
     auto pins = std::make_shared<dataplane::Steering::Pins>();
     for (const auto& [who, number] : subscribers_)
-      if (const auto worker = workers.at(groups_.root(number)); worker != natural(who))
-        pins->emplace(who, worker);
+      if (const auto worker = worker_of(number); worker != natural(who)) pins->emplace(who, worker);
     for (const auto& [at, number] : addresses_)
-      tables_.pools[at >> 32]->set_address_owner(static_cast<uint32_t>(at), workers.at(groups_.root(number)));
-    for (Division::Share& s : division_.shares) {
-      s.worker = workers.at(groups_.root(subscribers_.at(s.who)));
+      tables_.pools[at >> 32]->set_address_owner(static_cast<uint32_t>(at), worker_of(number));
+    for (size_t i = 0; i < holders_.size(); i++) {
+      Division::Share& s = division_.shares[i];
+      s.worker = worker_of(holders_[i]);
       if (Pool& pool = *tables_.pools[s.pool]; pool.split()) pool.set_block_owner(s.block, s.worker);
     }
     if (!pins->empty()) division_.pins = std::move(pins);
@@ -137,8 +148,9 @@ class Divider {
   Millis now_;
   Division division_;
   Groups groups_;
-  std::unordered_map<SubscriberKey, uint32_t, dataplane::Steering::Hash> subscribers_;
-  std::unordered_map<uint64_t, uint32_t> addresses_;  ///< slot and index in the pool
+  std::vector<uint32_t> holders_;  ///< of the shares
+  tsl::robin_map<SubscriberKey, uint32_t, dataplane::Steering::Hash> subscribers_;
+  tsl::robin_map<uint64_t, uint32_t> addresses_;  ///< slot and index in the pool
 };
 
 }  // namespace
@@ -147,8 +159,9 @@ Inheritance inheritance_of(const State& state) {
   Inheritance result;
   result.instances = state.instances();
   result.blocks.reserve(state.held().size());
-  for (const auto& [number, holder] : state.held()) {
-    const auto who = state.subscribers().find(holder.subscriber);
+  // In their order: neighbours in the pools come one after the other.
+  for (const auto& [number, holder] : sorted(state.held())) {
+    const logging::ledger::SubscriberNote* who = state.subscribers().find(holder.subscriber);
     const logging::ledger::AddressRange& range = *state.range_of_block(number);
     const uint16_t first = range.first_port_of(number);
     Inheritance::Block b{.number = number,
@@ -158,9 +171,9 @@ Inheritance inheritance_of(const State& state) {
                          .external = range.address_of(number),
                          .first_port = first,
                          .last_port = static_cast<uint16_t>(first + range.set_size - 1)};
-    if (who != state.subscribers().end()) {
-      b.subscriber = who->second.prefix;
-      b.length = who->second.length;
+    if (who != nullptr) {
+      b.subscriber = who->prefix;
+      b.length = who->length;
     }
     result.blocks.push_back(b);
   }
@@ -172,8 +185,8 @@ Inheritance inheritance_of(const State& state) {
   }
   for (const auto& [endpoint, mapping] : state.mappings()) {
     result.mappings.emplace(endpoint, mapping.binding);
-    const auto who = state.subscribers().find(mapping.binding.subscriber);
-    if (who != state.subscribers().end()) result.mapping_subscribers.emplace(who->first, who->second);
+    if (const auto* who = state.subscribers().find(mapping.binding.subscriber))
+      result.mapping_subscribers.emplace(who->number, *who);
   }
   return result;
 }

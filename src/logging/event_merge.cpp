@@ -44,6 +44,11 @@ const Event* EventMerge::next() {
   return event;
 }
 
+const Event* EventMerge::behind(uint32_t places) const {
+  const Cursor& c = cursors_[last_];
+  return c.there - c.given >= places ? inputs_[last_].ring->peek(c.given + places - 1) : nullptr;
+}
+
 void EventMerge::release() {
   for (size_t i = 0; i < inputs_.size(); i++) {
     Cursor& c = cursors_[i];

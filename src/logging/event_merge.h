@@ -31,6 +31,8 @@ class EventMerge {
   /// The earliest event not given yet, and whose; of equal times, the lowest worker's. nullptr: there is none
   /// left. Good until release().
   const Event* next();
+  /// The event so many places behind that in its ring; nullptr: next() will not give it yet. Good likewise.
+  const Event* behind(uint32_t places) const;
   /// When that was which next() will give; nullopt: it will give nothing.
   std::optional<uint64_t> next_time() const;
   /// Of the event that next() gave last.

@@ -67,7 +67,8 @@ void Keeper::run() {
 void Keeper::turn() {
   // Looking through a large archive costs some reads: nothing gets old in minutes.
   const bool due = !removed_ || std::chrono::steady_clock::now() - *removed_ > kRemoveEvery;
-  if (seal() || due) remove_old();
+  if (due) remove_old();  // first: a disk that is full has no room to seal
+  if (seal()) remove_old();
 }
 
 /// Seals all live segments but the last one, which is being written. Whether there was one.

@@ -16,6 +16,7 @@ using ledger::Ledger;
 
 constexpr auto kLook = 5ms;        ///< how often the rings are looked at
 constexpr auto kTryAgain = 200ms;  ///< a disk that failed
+constexpr uint32_t kAhead = 16;    ///< events that wait for memory together
 /// Milliseconds that the system's clock may move against ours before that is put on record.
 constexpr int64_t kClockMoves = 100;
 
@@ -34,8 +35,11 @@ Recorder::Recorder(std::unique_ptr<Ledger> ledger, Setup setup)
           setup_.moves),
       first_ordinal_(ledger_->next_ordinal()),
       defined_(ledger_->definitions()),
-      synced_(std::chrono::steady_clock::now()),
-      thread_([this] { run(); }) {}
+      synced_(std::chrono::steady_clock::now()) {
+  stats_.end = first_ordinal_;
+  stats_.segment_bytes = ledger_->segment_bytes();
+  thread_ = std::thread([this] { run(); });
+}
 
 Recorder::~Recorder() {
   {
@@ -142,10 +146,14 @@ void Recorder::serve(uint64_t now) {
 bool Recorder::write_events(uint64_t now) {
   if (ledger_->pending() && !commit(now)) return false;
   merge_.gather();
+  uint32_t taken = 0;
   for (bool more = true; more;) {
     while (more && !ledger_->full()) {
       const Event* e = merge_.next();
       more = e != nullptr;
+      if (more && taken++ % kAhead == 0)
+        for (uint32_t i = 1; i <= kAhead; i++)
+          if (const Event* soon = merge_.behind(i)) ledger_->expect(*soon);
       if (more) ledger_->take(*e, merge_.input().worker, merge_.input().ring->epoch());
     }
     if (!commit(now)) return false;

@@ -135,6 +135,17 @@ def test_what_a_collector_missed_comes_when_it_is_back(net):
     assert state(net)["lost"] == 0
 
 
+def test_a_restart_repeats_nothing_that_arrived(net):
+    with Collector(net) as collector:
+        for keep in (False, True, True):
+            net.restart(CONFIG, keep_ledger=keep)
+            make_events(net)
+            wait_for(net, "all events have arrived", lambda: has_all(net, collector))
+        everything = collector.ordinals()
+        assert len(everything) == len(set(everything)), everything
+        assert state(net)["failures"] == 0
+
+
 def test_reload_changes_exports(net):
     def more(config):
         CONFIG(config)
@@ -183,6 +194,12 @@ def test_what_was_lost_is_sent_again(net):
         net.stop()
         said = net.lab.run("appliance", command).stdout
         assert said.endswith(f" entries were sent to 127.0.0.1:{PORT}\n"), said
+    config.write_text(net.text(lambda c: (CONFIG(c), c["logging"]["exports"][0].update(transport="udp"))))
+    result = net.lab.run("appliance", command, check=False)
+    assert result.returncode == 1 and "nobody receives there" in result.stderr, result
+    with contextlib.closing(Host(net, "appliance", "127.0.0.1").udp(PORT)):
+        said = net.lab.run("appliance", command).stdout
+        assert said.endswith("; over UDP nobody knows whether they have arrived\n"), said
         wait_for(net, "all are there", lambda: has_all(net, again), 5)
     result = net.lab.run("appliance", [*command[:3], "nobody", *command[4:]], check=False)
     assert result.returncode == 2 and "has no export nobody; there are siem" in result.stderr, result

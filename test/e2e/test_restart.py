@@ -169,7 +169,7 @@ def test_full_disk_stops_nobody_and_loses_nothing(net):
     try:
         net.start(roomy, keep_ledger=True)
         net.lab.ip("v4sub", *(f"addr replace {a}/24 dev eth0" for a in ADDRESSES))
-        fill(ledger / "filler")
+        fill(net)
         refused = net.daemon.reload(net.text(larger))
         assert refused.returncode == 1 and "No space left on device; nothing was changed" in refused.stderr, refused
         net.lab.wait_until(lambda: net.daemon.metrics()["culvert_log_write_errors_total"] > 0, "it is told", 5)
@@ -230,7 +230,7 @@ def test_strict_full_disk_keeps_newcomers_waiting_only(net):
         net.lab.ip("v4sub", *(f"addr replace {a}/24 dev eth0" for a in ADDRESSES))
         first = blocks_of(net, ADDRESSES[:4])
         assert len(first) == 4, first
-        fill(ledger / "filler")
+        fill(net)
         assert net.daemon.reload(net.text(larger)).returncode == 1
         assert not blocks_of(net, ADDRESSES[4:])
         assert blocks_of(net, ADDRESSES[:4]) == first
@@ -242,9 +242,12 @@ def test_strict_full_disk_keeps_newcomers_waiting_only(net):
         net.start()
 
 
-def fill(path):
-    """Leaves no room on a file system."""
-    with open(path, "wb", buffering=0) as file:
+def fill(net):
+    """Leaves no room for the ledger, in which a run has just begun."""
+    ledger = net.daemon.ledger
+    net.lab.wait_until(lambda: [f.suffix for f in sorted(ledger.glob("0*"))] == [".seg", ".live"],
+                       "the first segment is sealed, which makes room", 5)
+    with open(ledger / "filler", "wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"x" * 4096)

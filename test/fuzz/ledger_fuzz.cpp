@@ -60,10 +60,9 @@ void require_same(const State& before, const State& after) {
   };
   const auto require_same_one = [&](uint64_t old, uint64_t now) {
     SubscriberNote who{.length = 0};  // whose record damage took
-    if (const auto known = before.subscribers().find(old); known != before.subscribers().end())
-      who = known->second;
+    if (const SubscriberNote* known = before.subscribers().find(old)) who = *known;
     who.number = now;
-    require(after.subscribers().at(now) == who);
+    require(*after.subscribers().find(now) == who);
   };
   require(after.held().size() == before.held().size());
   for (const auto& [block, holder] : before.held()) {

@@ -49,13 +49,6 @@ std::optional<ExportFault> tls_fault(const ExportConfig& c) {
 
 }  // namespace
 
-std::string_view ExportConfig::name_of(Protocol protocol) {
-  return protocol == Protocol::syslog ? "syslog" : protocol == Protocol::ipfix ? "ipfix" : "netflow-v9";
-}
-std::string_view ExportConfig::name_of(Transport transport) {
-  return transport == Transport::udp ? "udp" : transport == Transport::tcp ? "tcp" : "tls";
-}
-
 std::string ExportConfig::collector() const {
   const bool ipv6 = address.find(':') != std::string::npos;
   return (ipv6 ? "[" + address + "]" : address) + ":" + std::to_string(port);

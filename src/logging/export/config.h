@@ -4,6 +4,8 @@
 /// A value; any thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -67,9 +69,13 @@ struct ExportConfig {
 
   bool operator==(const ExportConfig&) const = default;
 
-  // As the configuration has them: syslog, ipfix, netflow-v9; udp, tcp, tls.
-  static std::string_view name_of(Protocol protocol);
-  static std::string_view name_of(Transport transport);
+  // The words for them, in their order.
+  static constexpr std::array<std::string_view, 3> kProtocols{"syslog", "ipfix", "netflow-v9"};
+  static constexpr std::array<std::string_view, 3> kTransports{"udp", "tcp", "tls"};
+  static constexpr std::array<std::string_view, 4> kFormats{"culvert", "junos", "junos-short", "template"};
+  static constexpr std::string_view name_of(Protocol p) { return kProtocols[static_cast<size_t>(p)]; }
+  static constexpr std::string_view name_of(Transport t) { return kTransports[static_cast<size_t>(t)]; }
+  static constexpr std::string_view name_of(Format f) { return kFormats[static_cast<size_t>(f)]; }
   /// 192.0.2.5:514, [2001:db8::5]:6514
   std::string collector() const;
   bool datagrams() const { return transport == Transport::udp; }

@@ -36,7 +36,8 @@ class Connection {
   virtual bool send(const Outbox& out, const StopSignal& stop) = 0;
   /// Waits; false also when the collector ended the connection.
   virtual bool rest(std::chrono::milliseconds time, const StopSignal& stop) = 0;
-  /// Ends an open connection in order, within a second. True: everything sent has arrived.
+  /// Ends an open connection in order, within a second. True: everything sent has arrived; over UDP: nobody
+  /// said that it has not.
   virtual bool finish() = 0;
   /// Ends it at once.
   virtual void close() = 0;

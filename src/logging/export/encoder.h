@@ -43,8 +43,8 @@ class Encoder {
   /// Who receives from now on knows nothing of what was sent before: a new connection, or a collector that
   /// may have been started anew.
   virtual void begin() = 0;
-  /// Takes one entry. Messages that are whole are put into `out`.
-  virtual void add(const Entry& e, Outbox& out) = 0;
+  /// Takes one entry; false: the protocol has no words for it. Messages that are whole are put into `out`.
+  virtual bool add(const Entry& e, Outbox& out) = 0;
   /// Tells the collector that these events, first and last included, are lost to it.
   virtual void add_gap(uint64_t first, uint64_t last, Outbox& out) = 0;
   /// Puts what waits for company into `out`.

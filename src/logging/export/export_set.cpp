@@ -1,6 +1,9 @@
 #include "logging/export/export_set.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "logging/export/ledger_source.h"
@@ -22,11 +25,17 @@ void ExportSet::apply(const std::vector<ExportConfig>& configs) {
   }
   // One of the same name has its position written before the new one reads it.
   stop(exporters_);
-  for (size_t i = 0; i < configs.size(); i++)
-    if (!next[i])
-      next[i] = std::make_unique<Exporter>(configs[i], std::make_unique<LedgerSource>(directory_, &synced_),
-                                           complain_);
   exporters_ = std::move(next);
+  for (size_t i = 0; i < configs.size(); i++) {
+    if (exporters_[i]) continue;
+    try {
+      exporters_[i] = std::make_unique<Exporter>(
+          configs[i], std::make_unique<LedgerSource>(directory_, &synced_), complain_);
+    } catch (const std::exception& e) {  // no descriptors or threads are left
+      complain_(fmt::format("export {}: cannot start: {}; a reload tries again", configs[i].name, e.what()));
+    }
+  }
+  std::erase(exporters_, nullptr);
 }
 
 }  // namespace culvert::logging

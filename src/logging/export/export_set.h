@@ -25,7 +25,8 @@ class ExportSet {
   ExportSet& operator=(const ExportSet&) = delete;
 
   /// From here on these run. Those that are as they were go on undisturbed; others end, within a second, and
-  /// the new ones go on from the positions that are remembered for their names.
+  /// the new ones go on from the positions that are remembered for their names. One that cannot start is
+  /// complained about, and left out.
   void apply(const std::vector<ExportConfig>& configs);
 
   /// In the order of the configuration.

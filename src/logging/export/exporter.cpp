@@ -19,6 +19,12 @@ constexpr milliseconds kLookEvery = 20ms;  ///< at the ledger, when there was no
 constexpr milliseconds kSaveEvery = 1s;
 constexpr size_t kBatchBytes = 64 * 1024, kBatchEntries = 1024;
 
+/// Entries that are sent before the exporter looks up: over UDP what the pace allows in a tenth of a second.
+uint64_t most_entries(const ExportConfig& c) {
+  if (!c.datagrams() || c.datagrams_per_second == 0) return kBatchEntries;
+  return std::clamp<uint64_t>(c.datagrams_per_second / 10, 1, kBatchEntries);
+}
+
 /// Signals are for the main thread; one of a broken connection is for nobody.
 void block_signals() {
   sigset_t all;
@@ -37,6 +43,7 @@ Exporter::Exporter(ExportConfig config, std::unique_ptr<EntrySource> source, Com
       file_(config_.position_file),
       encoder_(make_encoder(config_, static_cast<uint32_t>(getpid()))),
       connection_(make_connection(config_)),
+      most_entries_(most_entries(config_)),
       backoff_(kFirstBackoff),
       thread_([this] { run(); }) {}
 
@@ -52,7 +59,7 @@ void Exporter::run() {
       if (!found) find_position();
       found = true;
       if (open())
-        while (turn()) {
+        while (!stop_.is_set() && turn()) {
         }
       if (!stop_.is_set()) fail(connection_->error());
     } catch (const std::exception& e) {  // of the source
@@ -98,45 +105,42 @@ bool Exporter::open() {
 
 /// Sends what there is, or waits a little. False: the connection failed, or the end has come.
 bool Exporter::turn() {
-  const uint64_t first = next_;
-  fill();
-  bool good = false;
+  const Batch batch = fill();
   if (out_.empty()) {
-    good = connection_->rest(read_ == 0 ? kLookEvery : 0ms, stop_);
+    if (!connection_->rest(batch.read == 0 ? kLookEvery : 0ms, stop_)) return false;
   } else {
+    tried_ = std::max(tried_, batch.next);
     in_order_ = false;
-    good = connection_->send(out_, stop_);
-    if (good) {
-      in_order_ = true;
-      unconfirmed_.sent(first, connection_->sent());
-      stats_.sent.fetch_add(read_, kRelaxed);
-      stats_.repeated.fetch_add(repeated_, kRelaxed);
-    } else {
-      tried_ = std::max(tried_, std::exchange(next_, first));
-    }
+    if (!connection_->send(out_, stop_)) return false;
+    in_order_ = true;
+    unconfirmed_.sent(next_, connection_->sent());
+    stats_.sent.fetch_add(batch.entries, kRelaxed);
+    stats_.repeated.fetch_add(batch.repeated, kRelaxed);
   }
-  if (!good) return false;
+  next_ = batch.next;
   note_arrivals();
   recover();
   return true;
 }
 
-void Exporter::fill() {
+Exporter::Batch Exporter::fill() {
   out_.clear();
-  read_ = repeated_ = 0;
   encoder_->set_time(moment_now());
-  while (out_.bytes.size() < kBatchBytes && read_ < kBatchEntries && source_->next(entry_)) take(entry_);
+  Batch batch{.next = next_};
+  while (out_.bytes.size() < kBatchBytes && batch.read < most_entries_ && source_->next(entry_))
+    take(entry_, batch);
   encoder_->end(out_);
+  return batch;
 }
 
-void Exporter::take(const Entry& e) {
-  if (e.ordinal) {
-    if (next_ != 0 && *e.ordinal > next_) miss(next_, *e.ordinal - 1);
-    if (*e.ordinal < high_) repeated_++;
-    next_ = *e.ordinal + 1;
-  }
-  encoder_->add(e, out_);
-  read_++;
+void Exporter::take(const Entry& e, Batch& batch) {
+  batch.read++;
+  if (e.ordinal && batch.next != 0 && *e.ordinal > batch.next) miss(batch.next, *e.ordinal - 1);
+  const bool again = e.ordinal && *e.ordinal < high_;
+  if (e.ordinal) batch.next = *e.ordinal + 1;
+  if (!encoder_->add(e, out_)) return;
+  batch.entries++;
+  if (again) batch.repeated++;
 }
 
 /// These are not in the ledger any more.

@@ -67,8 +67,13 @@ class Exporter {
   void find_position();
   bool open();
   bool turn();
-  void fill();
-  void take(const Entry& e);
+  /// What one turn reads, to be sent together. Until it is sent, the exporter is where it was.
+  struct Batch {
+    uint64_t next = 0;                             ///< ordinal behind it
+    uint64_t read = 0, entries = 0, repeated = 0;  ///< entries: in messages; repeated: of them, sent before
+  };
+  Batch fill();
+  void take(const Entry& e, Batch& batch);
   void miss(uint64_t first, uint64_t last);
   void note_arrivals();
   void count_waiting();
@@ -84,6 +89,7 @@ class Exporter {
   const PositionFile file_;
   const std::unique_ptr<Encoder> encoder_;
   const std::unique_ptr<Connection> connection_;
+  const uint64_t most_entries_;  ///< in a batch
   ExportStats stats_;
   StopSignal stop_;
 
@@ -95,8 +101,6 @@ class Exporter {
   std::set<std::string> told_;  ///< reasons of this failure
   uint64_t tried_ = 0;          ///< events below, from high_ on, may have been sent by a send() that failed
   uint64_t counted_ = 0;        ///< events below were counted as lost, if they are
-  uint64_t read_ = 0;           ///< entries in out_
-  uint64_t repeated_ = 0;       ///< of them, sent before
   bool in_order_ = false;       ///< the connection is open, and whole messages were sent
   std::chrono::milliseconds backoff_;
   std::chrono::steady_clock::time_point opened_, saved_at_;

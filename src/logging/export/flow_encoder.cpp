@@ -126,14 +126,15 @@ void FlowEncoder::append_reliability(Outbox& out) {
   data_records_++;
 }
 
-void FlowEncoder::add(const Entry& e, Outbox& out) {
+bool FlowEncoder::add(const Entry& e, Outbox& out) {
   const RecordTemplate* t = template_of(e);
-  if (t == nullptr) return;
+  if (t == nullptr) return false;
   if (templates_due()) append_templates(out);
   make_room(t->id, t->record_bytes(), out);
   t->append_record(message_, e);
   records_++;
   data_records_++;
+  return true;
 }
 
 void FlowEncoder::add_gap(uint64_t first, uint64_t last, Outbox& out) {

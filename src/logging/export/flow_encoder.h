@@ -28,7 +28,7 @@ class FlowEncoder : public Encoder {
   explicit FlowEncoder(const ExportConfig& config);
 
   void begin() override;
-  void add(const Entry& e, Outbox& out) override;
+  bool add(const Entry& e, Outbox& out) override;
   void add_gap(uint64_t first, uint64_t last, Outbox& out) override;
   void end(Outbox& out) override;
 

@@ -19,7 +19,8 @@ namespace culvert::logging {
 
 class MessageTemplate {
  public:
-  /// A template has so many bytes at most: what it makes must fit a datagram.
+  /// A template has so many bytes at most; a message that does not fit its datagram is cut off
+  /// (docs/exports.md).
   static constexpr size_t kMaxBytes = 1024;
 
   /// The template, or what is wrong with the text.

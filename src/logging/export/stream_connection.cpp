@@ -154,7 +154,8 @@ bool StreamConnection::finish() {
   for (size_t n = 0; received_ <= kMostReceived; received_ += n) {
     n = 0;
     const Result result = stream_->read(bytes.data(), bytes.size(), n);
-    if (result == Result::ended) return true;
+    // An end that crossed what was sent last answers nothing.
+    if (result == Result::ended) return unacknowledged() == 0;
     if (result == Result::failed) return false;
     if (result == Result::done) continue;
     const auto left = ceil<milliseconds>(end - steady_clock::now());
@@ -163,10 +164,14 @@ bool StreamConnection::finish() {
   return false;
 }
 
+std::optional<uint64_t> StreamConnection::unacknowledged() const {
+  int bytes = 0;
+  if (ioctl(socket_.fd(), SIOCOUTQ, &bytes) != 0 || bytes < 0) return std::nullopt;
+  return static_cast<uint64_t>(bytes);
+}
+
 uint64_t StreamConnection::arrived() const {
-  int unacknowledged = 0;
-  if (ioctl(socket_.fd(), SIOCOUTQ, &unacknowledged) != 0 || unacknowledged < 0) return 0;
-  const uint64_t unsure = uint64_t{config_.overlap} + static_cast<unsigned>(unacknowledged);
+  const uint64_t unsure = config_.overlap + unacknowledged().value_or(written_);
   return written_ - std::min(written_, unsure);
 }
 

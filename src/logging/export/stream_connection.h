@@ -7,6 +7,8 @@
 /// closed before reading everything resets the connection instead.
 #pragma once
 
+#include <optional>
+
 #include "logging/export/byte_stream.h"
 #include "logging/export/connection.h"
 #include "logging/export/socket.h"
@@ -31,6 +33,8 @@ class StreamConnection : public Connection {
   bool connect(const StopSignal& stop);
   bool begin(const StopSignal& stop);
   bool drain();
+  /// Bytes that the collector's kernel has not acknowledged.
+  std::optional<uint64_t> unacknowledged() const;
 
   ExportConfig config_;
   SocketAddress address_;

@@ -125,17 +125,23 @@ void SyslogEncoder::put(Outbox& out) {
     out.bytes += ' ';
     out.bytes += message_;
   } else {
-    out.bytes.append(message_, 0, max_bytes_);
+    // Not within a character (RFC 5424 §6.1).
+    size_t bytes = std::min<size_t>(message_.size(), max_bytes_);
+    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+    if (bytes != message_.size())
+      while (bytes != 0 && continues(message_[bytes])) bytes--;
+    out.bytes.append(message_, 0, bytes);
   }
   out.ends.push_back(out.bytes.size());
 }
 
-void SyslogEncoder::add(const Entry& e, Outbox& out) {
+bool SyslogEncoder::add(const Entry& e, Outbox& out) {
   append_header(severity_of(e.kind), e.system_time(), name_of(e.kind));
   append_data(e);
   message_ += ' ';
   append_message(e);
   put(out);
+  return true;
 }
 
 void SyslogEncoder::add_gap(uint64_t first, uint64_t last, Outbox& out) {

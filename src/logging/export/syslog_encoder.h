@@ -25,7 +25,7 @@ class SyslogEncoder : public Encoder {
   SyslogEncoder(const ExportConfig& config, uint32_t pid);
 
   void begin() override {}
-  void add(const Entry& e, Outbox& out) override;
+  bool add(const Entry& e, Outbox& out) override;
   void add_gap(uint64_t first, uint64_t last, Outbox& out) override;
   void end(Outbox&) override {}
 

@@ -39,6 +39,8 @@ class TlsStream : public ByteStream {
     SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER, nullptr);
     require(SSL_CTX_load_verify_file(c, config.ca_file.c_str()) == 1, config.ca_file);
+    // A key with a passphrase is an error: nobody is there to be asked.
+    SSL_CTX_set_default_passwd_cb(c, [](char*, int, int, void*) { return -1; });
     if (!config.certificate_file.empty()) {
       require(SSL_CTX_use_certificate_chain_file(c, config.certificate_file.c_str()) == 1,
               config.certificate_file);

@@ -24,6 +24,8 @@ UdpConnection::UdpConnection(const ExportConfig& config)
     : address_(config), pace_(config.datagrams_per_second) {}
 
 bool UdpConnection::fail(int error) {
+  // Whatever else it is, the address of ours that the socket has may be gone.
+  if (error != ECONNREFUSED) socket_.close();
   error_ = error == ECONNREFUSED ? "nobody receives there (ICMP port unreachable)" : std::strerror(error);
   return false;
 }
@@ -31,11 +33,7 @@ bool UdpConnection::fail(int error) {
 bool UdpConnection::open(const StopSignal&) {
   if (!socket_.is_open()) {
     if (!socket_.open(address_.family(), SOCK_DGRAM)) return fail(errno);
-    if (connect(socket_.fd(), address_.get(), address_.size) != 0) {
-      const int error = errno;
-      socket_.close();
-      return fail(error);
-    }
+    if (connect(socket_.fd(), address_.get(), address_.size) != 0) return fail(errno);
   }
   socket_.take_error();  // of what was sent before
   return true;
@@ -70,6 +68,11 @@ bool UdpConnection::rest(milliseconds time, const StopSignal& stop) {
     case StopSignal::Wake::ready:
       break;
   }
+  const int error = socket_.take_error();
+  return error == 0 || fail(error);
+}
+
+bool UdpConnection::finish() {
   const int error = socket_.take_error();
   return error == 0 || fail(error);
 }

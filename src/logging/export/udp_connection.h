@@ -2,7 +2,7 @@
 ///
 /// A collector that is gone says so by ICMP, if its machine still runs and nothing on the way drops that:
 /// the connection has failed then. The socket lives on, so that the collector sees the same sender, and the
-/// encoder's sequence numbers go on.
+/// encoder's sequence numbers go on; but not after other errors: its own address may be gone.
 #pragma once
 
 #include <vector>
@@ -20,7 +20,7 @@ class UdpConnection : public Connection {
   bool open(const StopSignal& stop) override;
   bool send(const Outbox& out, const StopSignal& stop) override;
   bool rest(std::chrono::milliseconds time, const StopSignal& stop) override;
-  bool finish() override { return true; }
+  bool finish() override;
   void close() override {}
 
   uint64_t sent() const override;

@@ -56,11 +56,11 @@ std::vector<Thing> things(const State& state, Names& names) {
     return t;
   };
   const auto name = [&](Thing& t, uint64_t number) {
-    const auto s = state.subscribers().find(number);
-    if (s == state.subscribers().end() || s->second.length == 0) return;  // nobody knows
-    t.subscriber = s->second.prefix;
-    t.length = s->second.length;
-    const auto i = state.instances().find(s->second.instance);
+    const SubscriberNote* s = state.subscribers().find(number);
+    if (s == nullptr || s->length == 0) return;  // nobody knows
+    t.subscriber = s->prefix;
+    t.length = s->length;
+    const auto i = state.instances().find(s->instance);
     if (i != state.instances().end())
       t.instance = names.emplace(i->second.name, static_cast<uint32_t>(names.size() + 1)).first->second;
   };

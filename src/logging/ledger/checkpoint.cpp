@@ -27,13 +27,12 @@ class Checkpoint {
     note(ClockNote{before_.clock_ahead(), past});
     if (before_.configuration()) note(*before_.configuration());
     CheckpointEnd end;
-    for (const uint64_t block : sorted(before_.held())) {
-      const State::Holder& h = before_.held().at(block);
+    subscribers_.reserve(before_.subscribers().size());
+    for (const auto& [block, h] : sorted(before_.held())) {
       note(Held{number_of(block), subscriber(h.subscriber), since(h.since), h.reason});
       end.held++;
     }
-    for (const uint64_t block : sorted(before_.resting())) {
-      const uint64_t released = before_.resting().at(block);
+    for (const auto& [block, released] : sorted(before_.resting())) {
       if (released < rest_since) continue;
       note(Resting{number_of(block), since(released)});
       end.resting++;
@@ -56,14 +55,6 @@ class Checkpoint {
     if (out_.full(body.size())) bytes_ += out_.take();
     out_.add(header_.opened, 0, Note::kType, body);
   }
-  template <typename Map>
-  static std::vector<uint64_t> sorted(const Map& map) {
-    std::vector<uint64_t> keys;
-    keys.reserve(map.size());
-    for (const auto& [key, value] : map) keys.push_back(key);
-    std::ranges::sort(keys);
-    return keys;
-  }
   int64_t since(uint64_t time) const {
     return static_cast<int64_t>(time) - static_cast<int64_t>(header_.opened);
   }
@@ -81,10 +72,10 @@ class Checkpoint {
   /// His new number; defined at first need. All of whom nobody knows who they were have one number, that of
   /// ::/0: who is defined here is defined once.
   uint64_t subscriber(uint64_t old) {
-    if (const auto number = subscribers_.find(old); number != subscribers_.end()) return number->second;
+    const auto [place, fresh] = subscribers_.try_emplace(old, 0);
+    if (!fresh) return place->second;
     SubscriberNote n{.length = 0};
-    if (const auto known = before_.subscribers().find(old); known != before_.subscribers().end())
-      n = known->second;
+    if (const SubscriberNote* known = before_.subscribers().find(old)) n = *known;
     const bool nobody = n.instance == 0 && n.length == 0;
     if (!nobody || !nobody_) {
       n.number = defined_++;
@@ -93,8 +84,7 @@ class Checkpoint {
     } else {
       n.number = *nobody_;
     }
-    subscribers_[old] = n.number;
-    return n.number;
+    return place.value() = n.number;
   }
 
   const LiveHeader& header_;

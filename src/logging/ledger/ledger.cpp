@@ -128,8 +128,10 @@ void Ledger::adopt(Replayed&& replayed) {
   synced_ = replayed.whole;
   state_ = std::move(replayed.state);
   subscribers_.clear();
-  for (const auto& [number, s] : state_.subscribers())
-    subscribers_[{s.instance, s.prefix, s.length}] = static_cast<uint32_t>(number);
+  subscribers_.reserve(state_.subscribers().size());
+  state_.subscribers().for_each([this](const SubscriberNote& s) {
+    subscribers_[{s.instance, s.prefix, s.length}] = static_cast<uint32_t>(s.number);
+  });
 }
 
 /// `r`: but for its ordinal.
@@ -155,12 +157,21 @@ void Ledger::put(uint64_t time, uint8_t worker, Type type, std::string_view body
 
 uint32_t Ledger::subscriber(uint64_t time, const Who& who) {
   const auto [at, fresh] = subscribers_.try_emplace(who, static_cast<uint32_t>(subscribers_.size()));
-  if (fresh) note(time, SubscriberNote{at->second, who.instance, who.prefix, who.length});
-  return at->second;
+  const uint32_t number = at->second;
+  if (fresh) note(time, SubscriberNote{number, who.instance, who.prefix, who.length});
+  return number;
 }
 
 void Ledger::put_lost(uint64_t time, uint8_t worker) {
   put(time, worker, Type::record_lost, {reinterpret_cast<const char*>(&worker), 1});
+}
+
+void Ledger::expect(const Event& e) const {
+  const AddressRange* range = state_.range_of(e.external);
+  if (range == nullptr) return;
+  if (e.kind != EventKind::block_released)
+    touch(subscribers_, {range->instance, e.subscriber.masked(e.subscriber_length), e.subscriber_length});
+  if (const auto block = range->block_of(e.external, e.first_port)) state_.expect(*block);
 }
 
 void Ledger::take(const Event& e, uint8_t worker, uint64_t epoch) {
@@ -358,28 +369,30 @@ Ledger::Commit Ledger::go_back(uint64_t now) {
 /// Lets go of ranges that have another geometry now, and of those that nobody needs any more. False: blocks
 /// are held in one that would have to go.
 bool Ledger::forget_ranges() {
-  std::set<uint64_t> held, used;  // ranges by their first blocks
-  for (const auto& [block, holder] : state_.held()) held.insert(state_.range_of_block(block)->first_block);
-  used = held;
-  for (const auto& [block, since] : state_.resting()) used.insert(state_.range_of_block(block)->first_block);
-  std::vector<uint64_t> gone;
+  std::set<uint64_t> unknown, changed, held, used;  // ranges by their first blocks
   for (const auto& [first, range] : state_.ranges()) {
     const auto now = std::ranges::find_if(
         definitions_.ranges, [&known = range](const Definitions::Range& r) { return overlap(known, r); });
     if (now == definitions_.ranges.end()) {
-      if (!used.contains(first)) gone.push_back(first);
-      continue;
+      unknown.insert(first);
+    } else {
+      const auto instance = number_of(state_, definitions_.instances[now->instance]);
+      if (!instance || !same(range, *now, *instance)) changed.insert(first);
     }
-    const auto instance = number_of(state_, definitions_.instances[now->instance]);
-    if (instance && same(range, *now, *instance)) continue;
+  }
+  if (unknown.empty() && changed.empty()) return true;
+  for (const auto& [block, holder] : state_.held()) held.insert(state_.range_of_block(block)->first_block);
+  used = held;
+  for (const auto& [block, since] : state_.resting()) used.insert(state_.range_of_block(block)->first_block);
+  for (const uint64_t first : changed)
     if (held.contains(first)) {
       error_ = fmt::format("ledger {}: {} has blocks in use of another size than the configuration's",
-                           directory_.string(), range.first_address.text());
+                           directory_.string(), state_.ranges().at(first).first_address.text());
       return false;
     }
-    gone.push_back(first);
-  }
-  for (const uint64_t first : gone) state_.forget_range(first);
+  for (const uint64_t first : changed) state_.forget_range(first);
+  for (const uint64_t first : unknown)
+    if (!used.contains(first)) state_.forget_range(first);
   return true;
 }
 

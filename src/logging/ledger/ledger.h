@@ -10,11 +10,12 @@
 /// Belongs to one thread at a time.
 #pragma once
 
+#include <tsl/robin_map.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "logging/event.h"
 #include "logging/ledger/batch_writer.h"
@@ -53,6 +54,9 @@ class Ledger {
   /// Puts an event out of a worker's ring in, unless the ledger has it. Told and left out: an event of an
   /// address that no definition knows.
   void take(const Event& e, uint8_t worker, uint64_t epoch);
+  /// A hint: this event comes soon. What take() will look up is in the processor's cache then, and a few of
+  /// these one after the other wait for memory together.
+  void expect(const Event& e) const;
   /// Puts a release in that no worker tells of: a block that nobody can keep.
   void release(uint64_t block, Reason reason, uint64_t now);
   /// Puts the end of an explicit mapping in that is not configured any more.
@@ -129,7 +133,7 @@ class Ledger {
   LiveHeader header_;
   State state_;
   BatchWriter out_;
-  std::unordered_map<Who, uint32_t, WhoHash> subscribers_;
+  tsl::robin_map<Who, uint32_t, WhoHash> subscribers_;
   Definitions definitions_;
   std::optional<LiveFile> file_;  ///< none: the next segment is to be begun
   std::string_view unwritten_;    ///< a batch that could not be appended

@@ -10,9 +10,12 @@
 
 #include <tsl/robin_map.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "net/hash.h"
 
@@ -32,5 +35,20 @@ struct NumberHash {
 
 template <typename Value>
 using NumberMap = tsl::robin_map<uint64_t, Value, NumberHash>;
+
+/// Looks a key up, only so that its place is in the processor's cache when it is needed.
+template <typename Map>
+void touch(const Map& map, const typename Map::key_type& key) {
+  const bool found = map.contains(key);
+  asm volatile("" : : "r"(found));  // else the compiler leaves it out
+}
+
+/// What is in it, in the order of numbers.
+template <typename Value>
+std::vector<std::pair<uint64_t, Value>> sorted(const NumberMap<Value>& map) {
+  std::vector<std::pair<uint64_t, Value>> all(map.begin(), map.end());
+  std::ranges::sort(all, {}, &std::pair<uint64_t, Value>::first);
+  return all;
+}
 
 }  // namespace culvert::logging::ledger

@@ -51,16 +51,16 @@ class Collector {
   void finish() {
     state_.finish();
     std::vector<SubscriberNote>& all = input_.subscribers;
-    for (const auto& [number, subscriber] : state_.subscribers()) all.push_back(subscriber);
+    state_.subscribers().for_each([&](const SubscriberNote& s) { all.push_back(s); });
     if (unknown_) all.push_back({.length = 0});
     std::ranges::sort(all, {}, dictionary_key);
     const auto same = [](const auto& a, const auto& b) { return dictionary_key(a) == dictionary_key(b); };
     all.erase(std::unique(all.begin(), all.end(), same), all.end());
     for (size_t i = 0; i < all.size(); i++) all[i].number = i;
-    for (const auto& [number, subscriber] : state_.subscribers()) {
-      const auto found = std::ranges::lower_bound(all, dictionary_key(subscriber), {}, dictionary_key);
-      input_.numbers[number] = static_cast<uint32_t>(found - all.begin());
-    }
+    state_.subscribers().for_each([&](const SubscriberNote& s) {
+      const auto found = std::ranges::lower_bound(all, dictionary_key(s), {}, dictionary_key);
+      input_.numbers[s.number] = static_cast<uint32_t>(found - all.begin());
+    });
   }
 
  private:

@@ -6,14 +6,6 @@
 namespace culvert::logging::ledger {
 namespace {
 
-template <typename Map>
-std::vector<uint64_t> sorted_keys(const Map& map) {
-  std::vector<uint64_t> keys;
-  for (const auto& [key, value] : map) keys.push_back(key);
-  std::ranges::sort(keys);
-  return keys;
-}
-
 int64_t since(uint64_t time, uint64_t opened) {
   return static_cast<int64_t>(time) - static_cast<int64_t>(opened);
 }
@@ -75,10 +67,9 @@ std::optional<Record> carried_record(const Record& r, uint64_t opened) {
 }
 
 void for_each_carried(const State& state, uint64_t opened, const std::function<void(const Record&)>& take) {
-  for (const uint64_t block : sorted_keys(state.resting()))
-    take({.kind = Record::Kind::released, .time = state.resting().at(block), .block = block});
-  for (const uint64_t block : sorted_keys(state.held())) {
-    const State::Holder& h = state.held().at(block);
+  for (const auto& [block, released] : sorted(state.resting()))
+    take({.kind = Record::Kind::released, .time = released, .block = block});
+  for (const auto& [block, h] : sorted(state.held())) {
     take({.kind = Record::Kind::allocated,
           .reason = h.reason,
           .time = h.since,

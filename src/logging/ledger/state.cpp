@@ -94,8 +94,7 @@ void State::typed(const Record& r) {
       return note<AddressRange>(r, [&](const AddressRange& n) { add_range(r, n); });
     case Type::subscriber:
       return note<SubscriberNote>(r, [&](const SubscriberNote& n) {
-        if (!subscribers_.emplace(n.number, n).second)
-          fault(r, fmt::format("subscriber {} is defined twice", n.number));
+        if (!subscribers_.add(n)) fault(r, fmt::format("subscriber {} is defined twice", n.number));
       });
     case Type::held:
       return note<Held>(r, [&](const Held& n) {

@@ -20,6 +20,7 @@
 #include "logging/ledger/live_reader.h"
 #include "logging/ledger/notes.h"
 #include "logging/ledger/number_map.h"
+#include "logging/ledger/subscribers.h"
 #include "logging/ledger/takeovers.h"
 
 namespace culvert::logging::ledger {
@@ -29,6 +30,11 @@ class State {
   /// `opened`: the segment's, which times in its records are counted from.
   explicit State(uint64_t opened) : opened_(opened) {}
 
+  /// A hint: a record of this block comes soon.
+  void expect(uint64_t block) const {
+    touch(held_, block);
+    touch(resting_, block);
+  }
   /// Takes the next record; its worker is below kMaxSources.
   void apply(const Record& r);
   /// Nothing was before: a ledger begins.
@@ -64,7 +70,7 @@ class State {
   const NumberMap<uint64_t>& resting() const { return resting_; }
   const std::map<Endpoint, Mapping>& mappings() const { return mappings_; }
   const std::map<uint64_t, InstanceNote>& instances() const { return instances_; }
-  const NumberMap<SubscriberNote>& subscribers() const { return subscribers_; }
+  const Subscribers& subscribers() const { return subscribers_; }
   /// By the number of their first block.
   const std::map<uint64_t, AddressRange>& ranges() const { return ranges_; }
   const std::array<std::optional<Source>, kMaxSources>& sources() const { return sources_; }
@@ -117,7 +123,7 @@ class State {
   NumberMap<uint64_t> resting_;
   std::map<Endpoint, Mapping> mappings_;
   std::map<uint64_t, InstanceNote> instances_;
-  NumberMap<SubscriberNote> subscribers_;
+  Subscribers subscribers_;
   std::map<uint64_t, AddressRange> ranges_;
   std::map<uint32_t, uint64_t> ranges_by_address_;  ///< first address → first block
   std::array<std::optional<Source>, kMaxSources> sources_{};

@@ -52,15 +52,14 @@ std::optional<Entry> Teller::entry_of(const Record& r) const {
 }
 
 void Teller::subscriber(uint64_t number, Entry& e) const {
-  const auto found = state_.subscribers().find(number);
-  if (found == state_.subscribers().end()) {
+  const SubscriberNote* s = state_.subscribers().find(number);
+  if (s == nullptr) {
     e.subscriber_length = 0;  // whose record damage took
     return;
   }
-  const SubscriberNote& s = found->second;
-  e.subscriber = s.prefix;
-  e.subscriber_length = s.length;
-  const auto instance = state_.instances().find(s.instance);
+  e.subscriber = s->prefix;
+  e.subscriber_length = s->length;
+  const auto instance = state_.instances().find(s->instance);
   if (instance == state_.instances().end()) return;
   e.instance = instance->second.name;
   e.carriage = static_cast<Entry::Carriage>(instance->second.carriage);

@@ -24,20 +24,30 @@ struct DetailFile {
   uint64_t size = 0;
 };
 
-/// The files that these names stand for, by name.
-std::vector<DetailFile> files_of(const std::vector<fs::path>& paths) {
+/// Those in a directory, and in the directories there; hidden ones are left out.
+void add_files_in(const fs::path& directory, std::vector<DetailFile>& files,
+                  std::vector<std::string>& failed) {
+  std::error_code error, ignored;
+  for (auto i = fs::directory_iterator(directory, error); !error && i != fs::directory_iterator();
+       i.increment(error)) {
+    if (i->path().filename().string().starts_with('.')) continue;
+    if (i->is_directory(ignored) && !i->is_symlink(ignored))
+      add_files_in(i->path(), files, failed);
+    else if (i->is_regular_file(ignored))
+      files.push_back({i->path()});
+  }
+  if (error) failed.push_back(fmt::format("{}: {}", directory.string(), error.message()));
+}
+
+/// The files that these names stand for, by name. Directories that cannot be read are `failed`.
+std::vector<DetailFile> files_of(const std::vector<fs::path>& paths, std::vector<std::string>& failed) {
   std::vector<DetailFile> files;
   for (const fs::path& path : paths) {
     std::error_code ignored;
-    if (!fs::is_directory(path, ignored)) {
+    if (fs::is_directory(path, ignored))
+      add_files_in(path, files, failed);
+    else
       files.push_back({path, true});
-      continue;
-    }
-    for (auto i = fs::recursive_directory_iterator(path); i != fs::recursive_directory_iterator(); ++i) {
-      const bool hidden = i->path().filename().string().starts_with('.');
-      if (hidden) i.disable_recursion_pending();
-      if (!hidden && i->is_regular_file(ignored)) files.push_back({i->path()});
-    }
   }
   const auto before = [](const DetailFile& a, const DetailFile& b) { return a.path < b.path; };
   const auto same = [](const DetailFile& a, const DetailFile& b) { return a.path == b.path; };
@@ -73,7 +83,7 @@ void add_reading(ImportReport& report, const FileReading& reading, const fs::pat
 
 void read_files(const std::vector<fs::path>& paths, SourceBook& book, Builder& builder,
                 const Progress& progress, ImportReport& report) {
-  const std::vector<DetailFile> files = files_of(paths);
+  const std::vector<DetailFile> files = files_of(paths, report.failed);
   uint64_t total = 0, done = 0;
   for (const DetailFile& file : files) total += file.size;
   for (const DetailFile& file : files) {

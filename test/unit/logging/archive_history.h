@@ -19,6 +19,7 @@
 
 #include "ledger_writing.h"
 #include "logging/ledger/ledger.h"
+#include "logging/ledger/retention.h"
 #include "logging/ledger/sealed_format.h"
 #include "logging/ledger/sealing.h"
 #include "net/hash.h"
@@ -63,6 +64,41 @@ class ArchiveHistory {
         REQUIRE(logging::ledger::seal_one(path, [](const auto&) { return true; }, [](const std::string&) {}));
   }
 
+  /// Another run begins, seals what ended before it, and removes what `log-retention` does not want: so it
+  /// may go on from here. Whether something was removed.
+  bool retain() {
+    using namespace logging::ledger;
+    now_ += below(40'000'000);
+    open();
+    start();
+    const auto note = [this](Type type, const SegmentNote& segment) {
+      ledger_->note(now_, type, segment);
+      commit();
+      return true;
+    };
+    for (const auto& path : unsealed(directory_, false))
+      REQUIRE(seal_one(
+          path, [&](const SegmentNote& segment) { return note(Type::sealed, segment); },
+          [](const std::string&) {}));
+    Retention retention;
+    (below(2) == 0 ? retention.age_ms : retention.bytes) = 1 + below(below(2) == 0 ? 50'000'000 : 20'000);
+    const auto old = to_retire(directory_, retention, now_);
+    for (const Retired& r : old) {
+      note(Type::retired, r.note);
+      logging::ledger::retire(r);
+    }
+    return !old.empty();
+  }
+
+  /// The latest time that the system's clock showed up to then.
+  int64_t latest_shown(uint64_t event) const {
+    int64_t latest = INT64_MIN;
+    for (size_t i = 0; i < model_.clock.size() && (i == 0 || model_.clock[i].first <= event); i++) {
+      const uint64_t end = i + 1 < model_.clock.size() ? std::min(event, model_.clock[i + 1].first) : event;
+      latest = std::max(latest, static_cast<int64_t>(end) + model_.clock[i].second);
+    }
+    return latest;
+  }
   /// Whoever had this port, for this protocol (0: any), at a time of the system's clock.
   std::vector<Fact> who(net::Ipv4Address address, uint16_t port, uint8_t protocol,
                         const std::vector<Interval>& times) const {

@@ -145,18 +145,32 @@ void hurt(ArchiveHistory& h) {
   }
 }
 
-/// Asks a whole archive: it must be right, and complete but before the beginning, around crashes of the
-/// machine and at the end.
+/// Whether what happened then may not be on record: before the beginning, around crashes of the machine and
+/// at the end.
+bool doubtful(const ArchiveHistory& h, const std::vector<Interval>& times) {
+  return std::ranges::any_of(times, [&](Interval t) {
+    return t.from < culvert::test::kBegin || t.to >= h.last_time() ||
+           std::ranges::any_of(h.uncertain(), [&](Interval u) { return u.from <= t.to && t.from <= u.to; });
+  });
+}
+
+/// Asks a whole archive: it must be right, and complete where there is no doubt.
 void ask_whole(ArchiveHistory& h, const Question& q) {
   const Finding f = ask(h, q);
   const auto times = h.event_times(q.when);
   RC_ASSERT(found(f, true) == expected(facts_of(h, q, times), true));
-  const bool doubtful = std::ranges::any_of(times, [&](Interval t) {
-    return t.from < culvert::test::kBegin || t.to >= h.last_time() ||
-           std::ranges::any_of(h.uncertain(), [&](Interval u) { return u.from <= t.to && t.from <= u.to; });
-  });
-  RC_ASSERT(f.complete() == !doubtful);
+  RC_ASSERT(f.complete() == !doubtful(h, times));
   RC_ASSERT(f.no_such_time == times.empty());
+}
+
+/// Asks one that retention has shortened: as if it were whole, of all times after its beginning.
+void ask_shortened(ArchiveHistory& h, const Question& q) {
+  const uint64_t begin = Archive(h.directory()).segments().front().opened;
+  const Finding f = ask(h, q);
+  const auto times = h.event_times(q.when);
+  const bool before = static_cast<int64_t>(q.when.from) <= h.latest_shown(begin);
+  if (!before) RC_ASSERT(f.complete() == !doubtful(h, times));
+  if (!before || f.complete()) RC_ASSERT(found(f, true) == expected(facts_of(h, q, times), true));
 }
 
 /// Asks one of which something is missing: whenever it says that its answer is complete, that must be right.
@@ -202,6 +216,20 @@ TEST_CASE("subscriber: random histories answer as a plain list of what happened"
     h.live(20 + h.below(300));
     if (h.below(4) != 0) h.seal(h.below(3) == 0);
     for (int i = 0; i < 20; i++) ask_whole(h, what_had(h));
+  });
+}
+
+TEST_CASE("who, subscriber: retention takes what is before the archive's beginning, and nothing else",
+          "[logging][archive]") {
+  rc::prop("", [](uint64_t seed) {
+    TestDirectory directory;
+    ArchiveHistory h(directory.path("l"), seed);
+    for (int run = 0; run < 3; run++) {
+      h.live(20 + h.below(150));
+      RC_CLASSIFY(h.retain(), "something was removed");
+    }
+    h.live(20 + h.below(150));
+    for (int i = 0; i < 20; i++) ask_shortened(h, i % 4 == 3 ? what_had(h) : who_had(h));
   });
 }
 

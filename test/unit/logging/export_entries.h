@@ -140,7 +140,12 @@ class MemoryLedger {
   /// From here on reading throws, or works again.
   void break_down(bool broken) {
     std::lock_guard lock(mutex_);
-    broken_ = broken;
+    readable_ = broken ? 0 : UINT64_MAX;
+  }
+  /// After so many more entries reading throws.
+  void break_after(uint64_t entries) {
+    std::lock_guard lock(mutex_);
+    readable_ = entries;
   }
 
   class Source : public EntrySource {
@@ -152,6 +157,7 @@ class MemoryLedger {
       for (const Entry& candidate : ledger_.entries_) {
         if (!candidate.ordinal || *candidate.ordinal < next_) continue;
         e = candidate;
+        if (ledger_.readable_ != UINT64_MAX) ledger_.readable_--;
         next_ = *candidate.ordinal + 1;
         return true;
       }
@@ -172,11 +178,11 @@ class MemoryLedger {
 
  private:
   void check() const {
-    if (broken_) throw std::runtime_error("the ledger's disk is gone");
+    if (readable_ == 0) throw std::runtime_error("the ledger's disk is gone");
   }
   std::mutex mutex_;
   std::vector<Entry> entries_;  ///< all with an ordinal
-  bool broken_ = false;
+  uint64_t readable_ = UINT64_MAX;
 };
 
 }  // namespace culvert::logging::test

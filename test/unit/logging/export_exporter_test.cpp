@@ -321,6 +321,56 @@ TEST_CASE("A ledger that cannot be read for a while is tried again", "[export][e
   REQUIRE(wait_for([&] { return has_all(ordinals(collector.datagrams()), 1, 8); }));
 }
 
+TEST_CASE("What was read when the ledger failed is read again", "[export][exporter]") {
+  const auto transport = GENERATE(Transport::udp, Transport::tcp);
+  UdpCollector udp;
+  StreamCollector tcp({});
+  Scene scene(transport, transport == Transport::udp ? udp.port() : tcp.port());
+  scene.position_at(1);
+  scene.append(1, 5);
+  scene.ledger.break_after(3);
+  const auto exporter = scene.start();
+  REQUIRE(wait_for([&] { return exporter->stats().failures >= 2; }));
+  scene.ledger.break_down(false);
+  const auto received = [&] {
+    return transport == Transport::udp ? ordinals(udp.datagrams()) : ordinals(tcp.received());
+  };
+  REQUIRE(wait_for([&] { return exporter->stats().sent == 5; }));
+  REQUIRE(wait_for([&] { return received() == range(1, 5); }));
+  CHECK(exporter->stats().lost == 0);
+}
+
+namespace {
+
+/// More events than anybody sends.
+class Endless : public EntrySource {
+ public:
+  static constexpr uint64_t kEnd = uint64_t{1} << 40;
+  bool next(Entry& e) override {
+    e = block(next_++);
+    return next_ < kEnd;
+  }
+  void seek(uint64_t ordinal) override { next_ = ordinal; }
+  uint64_t end() override { return kEnd; }
+
+ private:
+  uint64_t next_ = 1;
+};
+
+}  // namespace
+
+TEST_CASE("An exporter that is far behind ends at once", "[export][exporter]") {
+  UdpCollector collector;
+  Scene scene(Transport::udp, collector.port());
+  scene.config.datagrams_per_second = 0;
+  scene.position_at(1);
+  {
+    Exporter exporter(scene.config, std::make_unique<Endless>(), [](const std::string&) {});
+    REQUIRE(wait_for([&] { return exporter.stats().sent > 5000; }));
+  }
+  CHECK(scene.position().sent < Endless::kEnd);
+}
+
 TEST_CASE("A position that cannot be saved is complained of once, and nothing stops", "[export][exporter]") {
   UdpCollector collector;
   Scene scene(Transport::udp, collector.port());

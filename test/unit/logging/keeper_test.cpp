@@ -141,6 +141,17 @@ TEST_CASE("what is too old, or too much, goes when that is on record", "[logging
     REQUIRE(run.retired.size() == 3);
     for (size_t i = 0; i < 3; i++) CHECK(run.retired[i] == run.notes[i]);
   }
+  SECTION("also where a later one cannot be sealed") {
+    std::fstream(before[3].path, std::ios::in | std::ios::out).write("XXXX", 4);
+    {
+      Running sealing(l);
+      CHECK(comes([&] { return sealing.keeper.stats().errors != 0; }));
+    }
+    Running run(l, false, {.age_ms = 1000});
+    run.now = kBegin + 2000;
+    CHECK(comes([&] { return run.keeper.stats().retired == 2; }));
+    CHECK(left() == std::vector<uint64_t>{3, 4, 5});
+  }
   SECTION("nothing that is neither") {
     Running run(l, false, {.age_ms = 3000, .bytes = 1'000'000});
     run.now = kBegin + 2000;

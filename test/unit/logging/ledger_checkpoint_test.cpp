@@ -35,10 +35,8 @@ Facts facts(const State& s, uint64_t rest_since) {
   };
   // Of an undefined one a checkpoint says that nobody knows who he was.
   const auto who = [&](uint64_t number) {
-    const auto found = s.subscribers().find(number);
-    return found == s.subscribers().end() ? "0 ::/0"
-                                          : fmt::format("{} {}/{}", found->second.instance,
-                                                        found->second.prefix.text(), found->second.length);
+    const SubscriberNote* n = s.subscribers().find(number);
+    return n == nullptr ? "0 ::/0" : fmt::format("{} {}/{}", n->instance, n->prefix.text(), n->length);
   };
   for (const auto& [block, h] : s.held()) f.held.insert({place(block), who(h.subscriber), h.since, h.reason});
   for (const auto& [block, since] : s.resting())
@@ -71,7 +69,7 @@ TEST_CASE("A checkpoint holds what held before it, whatever the history, under n
     std::set<std::string> all;
     for (uint64_t i = 0; i < after.state.subscribers().size(); i++) {
       RC_ASSERT(after.state.subscribers().contains(i));
-      SubscriberNote n = after.state.subscribers().at(i);
+      SubscriberNote n = *after.state.subscribers().find(i);
       n.number = 0;
       RC_ASSERT(all.insert(encode(n)).second);
     }

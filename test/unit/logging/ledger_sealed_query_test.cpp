@@ -55,7 +55,7 @@ Found scan(const std::string& live, Interval when, Wants&& wants, WantsCarried&&
   State state(reader.header()->opened);
   const State all = replay(live, {}, {}).state;
   Names names;
-  for (const auto& [number, s] : all.subscribers()) names[number] = name_of(s);
+  all.subscribers().for_each([&](const SubscriberNote& n) { names[n.number] = name_of(n); });
   Found f;
   bool begun = false, in_checkpoint = true;
   const auto begin = [&] {
@@ -123,10 +123,10 @@ void ask_about_subscriber(const std::string& live, SealedSegment& segment) {
       net::Ipv6Prefix{net::Ipv6Address{}, 0});
   std::set<std::string> them;
   const Replayed replayed = replay(live, {}, {});
-  for (const auto& [number, s] : replayed.state.subscribers()) {
+  replayed.state.subscribers().for_each([&](const SubscriberNote& s) {
     const unsigned common = std::min(s.length, wanted.length);
     if (s.length != 0 && s.prefix.masked(common) == wanted.address.masked(common)) them.insert(name_of(s));
-  }
+  });
   if (wanted.length == 0) them.insert("?");
   const auto theirs = [&](const Names& names, uint64_t number) {
     return them.contains(name_of(names, number));

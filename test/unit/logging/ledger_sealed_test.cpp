@@ -75,7 +75,7 @@ Said sealed_said(SealedSegment& segment) {
 /// What holds, with names.
 std::vector<std::string> facts(const State& s) {
   Names names;
-  for (const auto& [number, subscriber] : s.subscribers()) names[number] = name_of(subscriber);
+  s.subscribers().for_each([&](const SubscriberNote& n) { names[n.number] = name_of(n); });
   std::vector<std::string> f;
   for (const auto& [block, h] : s.held())
     f.push_back(

@@ -1,4 +1,5 @@
 // What the ledger says that holds: blocks, definitions, sequences (docs/ledger.md).
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <vector>
 
@@ -78,7 +79,7 @@ TEST_CASE("Blocks are held from their allocation to their release, then rest", "
   CHECK(state.resting().size() == 1);
   CHECK(state.resting().at(5) == kOpened + 1010);
   CHECK(state.sources()[0]->next == 103);
-  CHECK(state.subscribers().at(2).prefix == Script::prefix(2));
+  CHECK(state.subscribers().find(2)->prefix == Script::prefix(2));
   const AddressRange* range = state.range_of_block(6);
   REQUIRE(range != nullptr);
   CHECK(range->address_of(6).text() == "192.0.2.1");
@@ -278,4 +279,22 @@ TEST_CASE("A range is taken unless it overlaps another, in addresses or in block
   CHECK_FALSE(taken(16, 0xc0000204, 5));    // from before to its first block
   CHECK(taken(16, 0xc0000204, 4));          // between them
   CHECK(taken(25, 0xc0000208, 8));
+}
+
+TEST_CASE("Subscribers are known by their numbers, in whatever order they are defined; once each",
+          "[ledger]") {
+  Script s;  // 0, 1 and 2
+  for (const uint64_t number : {5, 3, 4, 5, 6, 1, 3})
+    s.note(SubscriberNote{.number = number, .instance = number, .prefix = Script::prefix(number)});
+  const State state = s.play();
+  CHECK(s.faults == std::vector<std::string>{"subscriber 5 is defined twice", "subscriber 1 is defined twice",
+                                             "subscriber 3 is defined twice"});
+  CHECK(state.subscribers().size() == 7);
+  std::vector<uint64_t> all;
+  state.subscribers().for_each([&](const SubscriberNote& n) { all.push_back(n.number); });
+  std::ranges::sort(all);
+  CHECK(all == std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 6});
+  CHECK(state.subscribers().find(7) == nullptr);
+  CHECK(state.subscribers().find(6)->prefix == Script::prefix(6));
+  CHECK(state.subscribers().find(1)->instance == 1);
 }

@@ -76,7 +76,7 @@ struct Told {
       replay(bytes, nullptr, [this](const Record&, const std::string& what) { faults.push_back(what); });
       held.clear();
       for (const auto& [block, holder] : teller.state().held()) {
-        const SubscriberNote& who = teller.state().subscribers().at(holder.subscriber);
+        const SubscriberNote& who = *teller.state().subscribers().find(holder.subscriber);
         held[teller.state().range_of_block(block)->first_port_of(block)] =
             net::subscriber_text(who.prefix, who.length);
       }

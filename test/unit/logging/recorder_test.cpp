@@ -149,6 +149,17 @@ TEST_CASE("what workers push is on record, and the end of the run", "[logging][r
   for (size_t i = 1; i < is.entries.size(); i++) REQUIRE(is.entries[i - 1].time <= is.entries[i].time);
 }
 
+TEST_CASE("a recorder with nothing to write says where the ledger ends", "[logging][recorder]") {
+  TestDirectory directory;
+  EventRing ring(10);
+  {
+    Running run(begun(directory), {&ring});
+    REQUIRE(ring.push(allocated(kBegin + 1, 0, 1, 1)));
+  }
+  Running run(begun(directory), {&ring});
+  CHECK(run.recorder->stats().end == 2);
+}
+
 TEST_CASE("a step of the system's clock is put on record", "[logging][recorder]") {
   TestDirectory directory;
   EventRing ring(8);
