@@ -142,7 +142,8 @@ po::options_description make_options() {
   add("json", word("FILE"), "write all figures there; - for standard output, without the table");
   add("quiet", po::bool_switch(), "no words on the progress of a search");
   add("stay", po::bool_switch(),
-      "stay at the links when all is measured, until SIGTERM: a net_memif peer that leaves a busy one may take it "
+      "stay at the links when all is measured, until SIGTERM: a net_memif peer that leaves a busy one may "
+      "take it "
       "along (DPDK 22.11)");
   add("debug", po::bool_switch(), "DPDK's own messages");
   add("help,h", "this text");
