@@ -81,6 +81,7 @@ class Days::Box {
                       .set_size = load_.set_size,
                       .sets = sets_});
     note(Source{.worker = 0, .epoch = 1, .next = 1});
+    note(ClockNote{.ahead = 0, .past = ClockPast{.sets = 0, .latest = 0}});
     run(kMidnight);
   }
   uint64_t length() const { return static_cast<uint64_t>(load_.hours * kHour); }

@@ -111,6 +111,17 @@ void add_workers(MemoryPlan& plan, const config::Config& config) {
   }
 }
 
+/// What the recorder and the sealing of segments take as they go.
+void add_ledger(MemoryPlan& plan, const config::Config& config) {
+  // Who has a block (logging/ledger/state.h), while a table doubles; a segment's records (seal.h).
+  constexpr uint64_t kSubscriber = 400, kEvent = 48;
+  const uint64_t subscribers = config.capacity.subscribers, events = config.logging.segment_events;
+  Adder(plan, "subscribers in the ledger", "capacity: subscribers", subscribers)
+      .other(subscribers * kSubscriber);
+  Adder(plan, "sealing a segment of the ledger", "logging: ledger-segment-events", events)
+      .other(events * kEvent);
+}
+
 std::string size_text(uint64_t bytes) {
   if (bytes >= 1024 * kMegabyte)
     return fmt::format("{:.1f} GiB", static_cast<double>(bytes) / (1024.0 * kMegabyte));
@@ -165,6 +176,7 @@ MemoryPlan plan_memory(const config::Config& config) {
   add_datagrams(plan, config);
   add_pools(plan, config);
   add_workers(plan, config);
+  add_ledger(plan, config);
   Adder rings(plan, "rings and the program", "", 1);
   rings.other(kProcess);
   rings.other(config.workers *
@@ -202,9 +214,8 @@ std::string shortage(const MemoryPlan& plan, const MemoryThere& there) {
   }
   if (ordinary <= there.ordinary) return {};
   const uint64_t missing = ordinary - there.ordinary;
-  std::string text =
-      fmt::format("not enough memory: {} are taken at start, and {} more are needed than there are\n",
-                  size_text(plan.bytes()), size_text(missing));
+  std::string text = fmt::format("not enough memory: {} are taken, and {} more are needed than there are\n",
+                                 size_text(plan.bytes()), size_text(missing));
   text += text_of(plan) + '\n';
   text += fmt::format("there: {} ({})", size_text(there.ordinary), there.limited_by);
   if (there.huge != 0)
