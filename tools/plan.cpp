@@ -4,6 +4,7 @@
 
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "arguments.h"
 #include "commands.h"
@@ -99,9 +100,16 @@ double bytes_each(const ExportConfig& config, const Load& load, bool session, bo
   return static_cast<double>(bytes + out.bytes.size()) / kMany;
 }
 
+/// Of the ledger: a segment is sealed when it ends, after a day at the latest.
+constexpr std::string_view kUnsealed = "ledger, until it is sealed";
+
 struct Row {
   std::string what, format;
   double records, bytes;  ///< a day; each
+  /// nullopt: nothing stays so long.
+  std::optional<double> a_month() const {
+    return format == kUnsealed ? std::nullopt : std::optional(30 * records * bytes);
+  }
 };
 
 struct Way {
@@ -137,13 +145,13 @@ std::vector<Row> plan(const Load& load) {
   const double blocks = 2 * load.subscribers * load.blocks;
   const double sessions = 2 * load.subscribers * load.connections;
   std::vector<Row> rows = {{"blocks", "ledger, sealed", blocks, kSealedBlock},
-                           {"blocks", "ledger, the day that is written", blocks, kLiveBlock}};
+                           {"blocks", std::string(kUnsealed), blocks, kLiveBlock}};
   for (const Way& w : ways())
     rows.push_back({"blocks", std::string(w.name), blocks, bytes_each(w.config, load, false, false)});
   for (const bool destination : {false, true}) {
     const std::string what = destination ? "sessions with destinations" : "sessions";
     rows.push_back({what, "ledger, sealed", sessions, destination ? kSealedDestination : kSealedSession});
-    rows.push_back({what, "ledger, the day that is written", sessions, kLiveSession});
+    rows.push_back({what, std::string(kUnsealed), sessions, kLiveSession});
     for (const Way& w : ways())
       rows.push_back({what, std::string(w.name), sessions, bytes_each(w.config, load, true, destination)});
   }
@@ -160,7 +168,7 @@ void print(const std::vector<Row>& rows, const Load& load) {
   Table table(std::cout, {{"WHAT"}, {"FORMAT"}, {"BYTES EACH", true}, {"A DAY", true}, {"A MONTH", true}});
   for (const Row& r : rows)
     table.add({r.what, r.format, fmt::format("{:.1f}", r.bytes), bytes_text(r.records * r.bytes),
-               bytes_text(30 * r.records * r.bytes)});
+               r.a_month() ? bytes_text(*r.a_month()) : ""});
   table.finish("");
 }
 
@@ -183,7 +191,8 @@ int run(const po::variables_map& given) {
                                         {"records_a_day", r.records},
                                         {"bytes_each", r.bytes},
                                         {"bytes_a_day", r.records * r.bytes},
-                                        {"bytes_a_month", 30 * r.records * r.bytes}}
+                                        {"bytes_a_month",
+                                         r.a_month() ? nlohmann::json(*r.a_month()) : nullptr}}
                      .dump()
               << '\n';
   return 0;
