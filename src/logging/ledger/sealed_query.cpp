@@ -1,5 +1,7 @@
 #include "logging/ledger/sealed_query.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <unordered_set>
@@ -27,6 +29,11 @@ class Picker {
     const bool has_beginning = !directory.continues(number) || directory.pages[number].time <= when_.from;
     page_ = &page;
     address_ = &a;
+    if (contradicts(a)) {
+      const SealedDirectory::Part& part = directory.pages[number].part;
+      if (segment_.on_damage) segment_.on_damage({fmt::format("page {}", number), part.offset, part.bytes});
+      return;
+    }
     const uint64_t opened = segment_.header().opened;
     State state = state_of(opened, a.blocks);
     const std::vector<size_t> wanted = choose();
@@ -126,6 +133,11 @@ class Picker {
     const bool theirs = subscribers_->contains(holder->second.subscriber);
     if (r.kind == Record::Kind::allocated) takeovers_.allocated(r.block, r.time, theirs);
     return names || theirs;
+  }
+  /// Whether a page before gave its address other blocks.
+  bool contradicts(const Page::Address& a) const {
+    const auto known = answer_.blocks.find(a.address.value());
+    return known != answer_.blocks.end() && a.blocks && known->second != *a.blocks;
   }
   bool names_them(const Record& r) const {
     const auto n = named(r);

@@ -144,6 +144,10 @@ class Verifier {
     if (!continues && !directory.continues(n + 1)) return;
     const Page::Address& a = page.addresses.front();
     const uint64_t opened = segment_.header().opened;
+    if (continues && state_ && a.blocks != blocks_) {
+      find(fmt::format("page {} has other blocks than the one before, of the same address", n));
+      state_.reset();
+    }
     if (continues && state_) {
       size_t i = a.begin;
       bool same = true;
@@ -155,6 +159,7 @@ class Verifier {
     }
     if (!continues || !state_) {
       state_ = state_of(opened, a.blocks);
+      blocks_ = a.blocks;
       for (size_t i = a.begin; i < a.follow; i++) apply_carried(*state_, page.record(i), opened);
     }
     for (size_t i = a.follow; i < a.end; i++) state_->apply(page.record(i));
@@ -166,7 +171,8 @@ class Verifier {
   bool found_ = false;
   std::vector<SubscriberNote> subscribers_;
   std::vector<std::pair<uint64_t, uint64_t>> named_, listed_;  ///< subscriber, page
-  std::optional<State> state_;  ///< of an address of several pages, at the end of the page before
+  std::optional<State> state_;          ///< of an address of several pages, at the end of the page before
+  std::optional<AddressRange> blocks_;  ///< its
 };
 
 }  // namespace

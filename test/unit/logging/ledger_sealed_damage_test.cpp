@@ -340,13 +340,21 @@ TEST_CASE("A page that does not go on where the one before ended is found", "[le
   SealedSegment segment(path);
   const Page page = *segment.page(n);
   const std::vector<SubscriberNote> dictionary = segment.chunk(0)->subscribers;
-  for (const bool leave_out : {false, true}) {
+  for (const std::string wrong : {"nothing", "one is left out", "other blocks"}) {
     PageWriter out(p.header.opened, dictionary);
     const Page::Address& a = page.addresses[0];
-    out.address(a.address, a.blocks);
+    AddressRange blocks = a.blocks.value();
+    const uint64_t moved = wrong == "other blocks" ? 1'000'000 : 0;
+    blocks.first_block += moved;
+    const auto record = [&](size_t i) {
+      Record r = page.record(i);
+      if (r.kind != Record::Kind::typed) r.block += moved;
+      return r;
+    };
+    out.address(a.address, blocks);
     for (size_t i = a.begin; i < a.follow; i++)
-      if (!leave_out || i != a.begin + 1) out.carried(page.record(i));
-    for (size_t i = a.follow; i < a.end; i++) out.add(page.record(i), page.records[i].tie);
+      if (wrong != "one is left out" || i != a.begin + 1) out.carried(record(i));
+    for (size_t i = a.follow; i < a.end; i++) out.add(record(i), page.records[i].tie);
     ColumnPacker packer;
     auto made = out.take(packer);
     Pieces changed = p;
@@ -355,11 +363,23 @@ TEST_CASE("A page that does not go on where the one before ended is found", "[le
     changed.directory.pages[n] = made.entry;
     write(path, changed.together());
     auto found = findings(path);
-    if (leave_out) {
-      REQUIRE(found.size() > normal.size());
-      CHECK(found[0] == fmt::format("page {} does not go on where the one before ends", n));
-    } else {
+    INFO(wrong);
+    if (wrong == "nothing") {
       CHECK(found == normal);
+      continue;
     }
+    REQUIRE(found.size() > normal.size());
+    if (moved == 0) {
+      CHECK(found[0] == fmt::format("page {} does not go on where the one before ends", n));
+      continue;
+    }
+    CHECK(found[0] == fmt::format("page {} has other blocks than the one before, of the same address", n));
+    SealedSegment hostile(path);
+    std::vector<std::string> told;
+    hostile.on_damage = [&](const SealedDamage& d) { told.push_back(d.what); };
+    const Answer answer = records_of(hostile, a.address, std::nullopt, {0, UINT64_MAX});
+    CHECK(told == std::vector<std::string>{fmt::format("page {}", n)});
+    for (const Record& r : answer.records)
+      if (r.kind != Record::Kind::typed) REQUIRE(answer.blocks.at(a.address.value()).has(r.block));
   }
 }
