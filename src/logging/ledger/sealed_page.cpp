@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "logging/ledger/named.h"
 #include "logging/ledger/sealed_format.h"
 
 namespace culvert::logging::ledger {
@@ -138,10 +139,21 @@ class PageDecoder {
       time += static_cast<uint64_t>(unzigzag(r.time));
       r.time = time;
       require(time < kMaxTime && (i <= a.follow || time >= before));
-      if (r.head >= kTyped || page_.addresses.empty()) continue;
+      if (page_.addresses.empty()) continue;
+      if (r.head >= kTyped) {
+        require(belongs(a, i));
+        continue;
+      }
       require(a.blocks && r.block < a.blocks->sets);
       if (in_.good()) r.block += a.blocks->first_block;
     }
+  }
+
+  /// Whether this typed record can be an address': it is placed there, and of a checkpoint it is a mapping.
+  bool belongs(const Page::Address& a, size_t i) const {
+    const Record r = page_.record(i);
+    const auto n = named(r);
+    return n && n->placed && n->external == a.address && (i < a.follow) == (r.type == Type::mapping_held);
   }
 
   ByteReader in_;

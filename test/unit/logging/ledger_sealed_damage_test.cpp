@@ -383,3 +383,32 @@ TEST_CASE("A page that does not go on where the one before ended is found", "[le
       if (r.kind != Record::Kind::typed) REQUIRE(answer.blocks.at(a.address.value()).has(r.block));
   }
 }
+
+TEST_CASE("Records of an address' page are that address' and carried ones are held", "[ledger][sealed]") {
+  const net::Ipv4Address address(0x01020304), other(0x01020305);
+  const std::vector<SubscriberNote> dictionary(1);
+  ColumnPacker packer;
+  ColumnUnpacker unpacker;
+  const auto readable = [&](const auto& note, bool carried) {
+    const std::string body = encode(note);
+    Record r;
+    r.kind = Record::Kind::typed;
+    r.type = note.kType;
+    r.time = 1000;
+    r.body = body;
+    PageWriter out(1000, dictionary);
+    out.address(address, std::nullopt);
+    if (carried)
+      out.carried(r);
+    else
+      out.add(r, 0);
+    return decode_page(out.take(packer).bytes, 1000, unpacker).has_value();
+  };
+  CHECK(readable(MappingCreated{.binding = {.external = address}}, false));
+  CHECK(readable(MappingHeld{.binding = {.external = address}}, true));
+  CHECK_FALSE(readable(MappingCreated{.binding = {.external = other}}, false));
+  CHECK_FALSE(readable(MappingHeld{.binding = {.external = other}}, true));
+  CHECK_FALSE(readable(MappingCreated{.binding = {.external = address}}, true));
+  CHECK_FALSE(readable(MappingHeld{.binding = {.external = address}}, false));
+  CHECK_FALSE(readable(ClockNote{7}, false));
+}
