@@ -2,8 +2,8 @@
 /// taken, so that too large a capacity is an error with figures and not std::bad_alloc, or the out-of-memory
 /// killer an hour later.
 ///
-/// Counted are the tables (dataplane::take_pages), packet buffers, rings, what the ledger's threads take as it
-/// grows, and a flat rest for the process. Not counted is what a reload may add: pools that are not in the
+/// Counted are the tables (dataplane::take_pages), packet buffers, rings, what the ledger's threads take as
+/// it grows, and a flat rest for the process. Not counted is what a reload may add: pools that are not in the
 /// configuration yet.
 #pragma once
 
