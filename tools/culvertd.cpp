@@ -20,7 +20,6 @@
 #include "control/api_appliance.h"
 #include "control/appliance.h"
 #include "control/dpdk_log.h"
-#include "dataplane/eal.h"
 #include "version.h"
 
 namespace {
@@ -142,7 +141,6 @@ int run(const Arguments& arguments) {
     log.error("{}", e.what());
     code = 1;
   }
-  dataplane::end_eal();
   if (code == 0) log.info("stopped");
   return code;
 }

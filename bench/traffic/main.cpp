@@ -302,6 +302,5 @@ int main(int argc, char** argv) {
   } catch (const std::exception& e) {
     std::cerr << "culvert-traffic: " << e.what() << '\n';
   }
-  dataplane::end_eal();
   return code;
 }

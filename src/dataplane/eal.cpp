@@ -229,12 +229,6 @@ void init_eal_for_replay(unsigned megabytes) {
   sched_setaffinity(0, sizeof before, &before);  // one thread among others: the kernel may move it
 }
 
-void end_eal() {
-  if (!started) return;
-  started = false;
-  rte_eal_cleanup();
-}
-
 uint16_t data_room(uint16_t mtu) {
   // A packet may grow by an IPv6 header and shrink by one; headroom is for growing in front, the rest is the
   // frame.

@@ -31,15 +31,15 @@ struct Eal {
 /// Starts the EAL for the appliance: lcore 0 is the caller, lcore i is worker i - 1. The bus is only scanned
 /// when an interface names a PCI device. `debug`: DPDK's own messages too. Throws std::runtime_error with a
 /// reason and a remedy.
+///
+/// It ends with the process. There is nothing on disk that rte_eal_cleanup() would take away, and it takes
+/// memory from under DPDK's interrupt thread, which goes on and may crash then (22.11).
 Eal init_eal(const config::Config& config, bool debug);
 
 /// Starts a small, quiet EAL for replay, tests and benchmarks: no root, no huge pages, no devices, one lcore;
 /// any number of such processes at once. `megabytes` of packet memory, taken from the kernel as it is
 /// touched. Does nothing when the EAL is already running.
 void init_eal_for_replay(unsigned megabytes = 256);
-
-/// Gives DPDK's memory back; for the end of main(). Nothing of DPDK may be used afterwards.
-void end_eal();
 
 /// What packet memory `buffers` packets of `mtu` bytes take, in bytes.
 size_t packet_memory(uint32_t buffers, uint16_t mtu);

@@ -1,42 +1,9 @@
 """After a restart the ledger says who holds which block: stops, crashes, other workers, other configurations."""
 
-import ipaddress
-import shutil
 import time
 
+from few_blocks import ADDRESSES, CONFIG, PORT, POOL, SET_SIZE, STRICT, blocks_of
 from support import instance, topology
-
-PORT = 7450
-SET_SIZE = 64
-POOL = "203.0.113.1"
-
-
-def CONFIG(config):
-    """Sixteen blocks of 64 ports, one a subscriber."""
-    nat44 = instance(config, "nat44")
-    config["hold-down-timeout"] = 3
-    nat44.update({"external-ip-address-pool": [f"{POOL}/32"], "port-range": f"2048-{2048 + 16 * SET_SIZE - 1}",
-                  "port-set-size": SET_SIZE, "port-sets-per-subscriber": 1})
-
-
-ADDRESSES = [str(ipaddress.ip_address("100.64.1.40") + i) for i in range(8)]
-
-
-def blocks_of(net, addresses):
-    """The block that each of these subscribers gets a port in: {address: block}; those who get none are left out."""
-    server = net.server.udp(PORT)
-    for a in addresses:
-        net.v4sub.udp(address=a).sendto(a.encode(), (topology.SERVER, PORT))
-    got = {}
-    server.settimeout(0.7)
-    try:
-        while True:
-            data, (_, port) = server.recvfrom(2048)
-            got[data.decode()] = port // SET_SIZE
-    except TimeoutError:
-        pass
-    net.close_sockets()
-    return got
 
 
 def begun(net):
@@ -152,47 +119,6 @@ def test_static_mappings_are_on_record_once(net):
     net.start()
 
 
-def test_full_disk_stops_nobody_and_loses_nothing(net):
-    """New blocks are given as long as their records find room in the ring. A changed configuration needs the disk."""
-    def roomy(config):
-        CONFIG(config)
-        config.setdefault("capacity", {})["external-addresses"] = 1024
-
-    def larger(config):
-        roomy(config)
-        instance(config, "nat44")["external-ip-address-pool"] += [f"198.18.{i}.1/32" for i in range(250)]
-    net.stop()
-    ledger = net.daemon.ledger
-    shutil.rmtree(ledger, ignore_errors=True)
-    ledger.mkdir()
-    net.lab.mount_tmpfs(ledger, "256k")
-    try:
-        net.start(roomy, keep_ledger=True)
-        net.lab.ip("v4sub", *(f"addr replace {a}/24 dev eth0" for a in ADDRESSES))
-        fill(net)
-        refused = net.daemon.reload(net.text(larger))
-        assert refused.returncode == 1 and "No space left on device; nothing was changed" in refused.stderr, refused
-        net.lab.wait_until(lambda: net.daemon.metrics()["culvert_log_write_errors_total"] > 0, "it is told", 5)
-        first = blocks_of(net, ADDRESSES[:4])
-        assert len(first) == 4, first
-        assert blocks_of(net, ADDRESSES[:4]) == first
-        (ledger / "filler").unlink()
-        net.lab.wait_until(lambda: len([r for r in net.daemon.log_records() if " block-allocated " in r]) == 4,
-                           "the records are written", 5)
-        accepted = net.daemon.reload(net.text(larger))
-        assert accepted.returncode == 0, accepted
-    finally:
-        net.stop()
-        net.lab.unmount(ledger)
-        net.start()
-
-
-def STRICT(config):
-    CONFIG(config)
-    config["logging"]["durability"] = "strict"
-    config.setdefault("capacity", {})["external-addresses"] = 1024
-
-
 def test_strict_records_are_on_the_disk_before_packets_leave(net):
     net.restart(STRICT)
     net.lab.ip("v4sub", *(f"addr replace {a}/24 dev eth0" for a in ADDRESSES))
@@ -214,42 +140,3 @@ def test_strict_crash_of_the_machine_holds_nobody_back(net):
     net.start(STRICT, keep_ledger=True)
     check_kept(net, held)
     assert not [r for r in net.daemon.log_records() if " uncertain " in r]
-
-
-def test_strict_full_disk_keeps_newcomers_waiting_only(net):
-    def larger(config):
-        STRICT(config)
-        instance(config, "nat44")["external-ip-address-pool"] += [f"198.18.{i}.1/32" for i in range(250)]
-    net.stop()
-    ledger = net.daemon.ledger
-    shutil.rmtree(ledger, ignore_errors=True)
-    ledger.mkdir()
-    net.lab.mount_tmpfs(ledger, "256k")
-    try:
-        net.start(STRICT, keep_ledger=True)
-        net.lab.ip("v4sub", *(f"addr replace {a}/24 dev eth0" for a in ADDRESSES))
-        first = blocks_of(net, ADDRESSES[:4])
-        assert len(first) == 4, first
-        fill(net)
-        assert net.daemon.reload(net.text(larger)).returncode == 1
-        assert not blocks_of(net, ADDRESSES[4:])
-        assert blocks_of(net, ADDRESSES[:4]) == first
-        (ledger / "filler").unlink()
-        net.lab.wait_until(lambda: len(blocks_of(net, ADDRESSES[4:])) == 4, "newcomers are served", 5)
-    finally:
-        net.stop()
-        net.lab.unmount(ledger)
-        net.start()
-
-
-def fill(net):
-    """Leaves no room for the ledger, in which a run has just begun."""
-    ledger = net.daemon.ledger
-    net.lab.wait_until(lambda: [f.suffix for f in sorted(ledger.glob("0*"))] == [".seg", ".live"],
-                       "the first segment is sealed, which makes room", 5)
-    with open(ledger / "filler", "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-        except OSError:
-            pass

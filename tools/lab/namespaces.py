@@ -6,6 +6,7 @@ or a signal (see `end_on_signals`). If the Lab's own process is killed, the kern
 next Lab removes the namespaces and directories it left.
 """
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -222,6 +223,32 @@ class Lab:
         """Puts a small file system on a directory of the lab's; programs that are started from now on see it."""
         self._must(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)])
 
+    def mount_disk(self, directory, image, size=None):
+        """The same with an ext4 file system that is in a file; made anew if it has a `size`, and repaired otherwise. It goes
+        read-only when it finds itself broken."""
+        if size:
+            self._must(["truncate", "-s", size, str(image)])
+            self._must(["mkfs.ext4", "-q", "-O", "^has_journal", str(image)])
+        else:
+            self.wait_until(lambda: not self._must(["losetup", "-j", str(image)]), f"{image} is no longer mounted")
+            if subprocess.run(["e2fsck", "-p", str(image)], capture_output=True).returncode > 1:
+                raise LabError(f"e2fsck could not repair {image}")
+        self._must(["mount", "-o", "loop,errors=remount-ro", str(image), str(directory)])
+
+    def break_disk(self, directory):
+        """What mount_disk() mounted is read-only from now on, whoever has files of it open for writing."""
+        device = self._must(["findmnt", "-no", "SOURCE", str(directory)]).strip()
+        pathlib.Path("/sys/fs/ext4", pathlib.Path(device).name, "trigger_fs_error").write_text("1")
+
+    @contextlib.contextmanager
+    def frozen_disk(self, directory):
+        """What mount_disk() mounted does not answer meanwhile: whoever writes waits."""
+        self._must(["fsfreeze", "--freeze", str(directory)])
+        try:
+            yield
+        finally:
+            self._must(["fsfreeze", "--unfreeze", str(directory)])
+
     def unmount(self, directory):
         self._must(["umount", "-l", str(directory)])
 
@@ -229,10 +256,15 @@ class Lab:
         result = subprocess.run(arguments, input=stdin, text=True, capture_output=True)
         if result.returncode != 0:
             raise LabError(f"{' '.join(arguments)}: {result.stderr.strip()}\n{stdin or ''}".rstrip())
+        return result.stdout
 
 
 def _remove(lab_id):
     """Ends what still runs in a lab's namespaces, then removes them and its files."""
+    with open("/proc/self/mounts") as mounts:
+        mounted = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{STATE / lab_id}/")]
+    for directory in mounted:  # or those who wait for it could not be ended
+        subprocess.run(["fsfreeze", "--unfreeze", directory], capture_output=True)
     prefix = f"{PREFIX}{lab_id}-"
     names = [n for n in os.listdir("/run/netns") if n.startswith(prefix)] if os.path.isdir("/run/netns") else []
     for name in names:
@@ -249,9 +281,7 @@ def _remove(lab_id):
             shutil.rmtree(folder, ignore_errors=True)
         if not any(NETNS_CONFIG.iterdir()):
             NETNS_CONFIG.rmdir()
-    with open("/proc/self/mounts") as mounts:
-        left = [line.split()[1] for line in mounts if line.split()[1].startswith(f"{STATE / lab_id}/")]
-    for directory in left:
+    for directory in mounted:
         subprocess.run(["umount", "-l", directory], capture_output=True)
     shutil.rmtree(STATE / lab_id, ignore_errors=True)
     if STATE.is_dir() and not any(STATE.iterdir()):
