@@ -53,40 +53,57 @@ Recorder::~Recorder() {
   if (write_events(now)) settle(ledger_->stop(now));
 }
 
-std::string Recorder::run_errand(const Errand& errand) {
-  const std::lock_guard alone(errands_);
+std::string Recorder::run_errand(const std::shared_ptr<Errand>& errand,
+                                 std::optional<std::chrono::milliseconds> patience) {
   std::unique_lock lock(mutex_);
   if (stop_) return "culvertd is ending";
-  errand_ = &errand;
-  answer_.reset();
+  errands_.push_back(errand);
   wake_.notify_one();
-  answered_.wait(lock, [this] { return answer_.has_value(); });
-  errand_ = nullptr;
-  return *answer_;
+  const auto answered = [&] { return errand->answer.has_value(); };
+  if (!patience)
+    answered_.wait(lock, answered);
+  else if (!answered_.wait_for(lock, *patience, answered)) {
+    errand->given_up = true;
+    std::erase(errands_, errand);
+    return fmt::format("ledger: its disk has not answered for {} s",
+                       std::chrono::duration_cast<std::chrono::seconds>(*patience).count());
+  }
+  return *errand->answer;
+}
+
+/// From here on these hold. Whether that is on the disk.
+bool Recorder::redefine(const ledger::Definitions& definitions, uint64_t now) {
+  return ledger_->define(definitions, now) ? settle(ledger_->next_segment(now)) : commit(now);
 }
 
 std::string Recorder::define(const ledger::Definitions& definitions) {
-  const std::string error = run_errand([&](uint64_t now) {
+  const auto errand = std::make_shared<Errand>();
+  errand->run = [this, definitions](uint64_t now) {
     // Events that wait may be of what the definitions end.
     if (!write_events(now)) return false;
-    const bool ends = ledger_->define(definitions, now);
-    if (ends ? settle(ledger_->next_segment(now)) : commit(now)) {
-      defined_ = definitions;
-      return true;
-    }
+    if (redefine(definitions, now)) return true;
     ledger_->define(defined_, now);
     return false;
-  });
+  };
+  errand->then = [this, definitions](bool wanted, uint64_t now) {
+    if (wanted)
+      defined_ = definitions;
+    else
+      redefine(defined_, now);
+  };
+  const std::string error = run_errand(errand, setup_.patience);
   return error.empty() ? error : error + "; nothing was changed";
 }
 
 std::string Recorder::note(ledger::Type type, const ledger::SegmentNote& segment) {
-  return run_errand([&](uint64_t now) {
+  const auto errand = std::make_shared<Errand>();
+  errand->run = [this, type, segment](uint64_t now) {
     // It has a later time than the events that wait.
     if (!write_events(now)) return false;
     ledger_->note(now, type, segment);
     return commit(now);
-  });
+  };
+  return run_errand(errand, std::nullopt);
 }
 
 void Recorder::run() {
@@ -95,13 +112,14 @@ void Recorder::run() {
       std::unique_lock lock(mutex_);
       const auto rest =
           stats_.failing ? kTryAgain : std::min<std::chrono::milliseconds>(kLook, setup_.sync_every);
-      wake_.wait_for(lock, rest, [this] { return stop_ || (errand_ != nullptr && !answer_); });
+      wake_.wait_for(lock, rest, [this] { return stop_ || !errands_.empty(); });
       if (stop_) break;
     }
     turn();
   }
   const std::lock_guard lock(mutex_);
-  if (!answer_) answer_ = "culvertd is ending";
+  for (const auto& errand : errands_) errand->answer = "culvertd is ending";
+  errands_.clear();
   answered_.notify_all();
 }
 
@@ -128,18 +146,23 @@ void Recorder::turn() {
   if (well && due()) write_events(now);
 }
 
-/// Runs the errand that somebody waits for, if there is one.
+/// Runs the errands that others wait for.
 void Recorder::serve(uint64_t now) {
-  const Errand* errand;
-  {
-    const std::lock_guard lock(mutex_);
-    if (errand_ == nullptr || answer_) return;
-    errand = errand_;
+  std::unique_lock lock(mutex_);
+  while (!errands_.empty()) {
+    const std::shared_ptr<Errand> errand = std::move(errands_.front());
+    errands_.pop_front();
+    lock.unlock();
+    const bool well = errand->run(now);
+    lock.lock();
+    const bool wanted = !errand->given_up;
+    errand->answer = well ? "" : fmt::format("ledger {}", ledger_->error());
+    answered_.notify_all();
+    if (!well) continue;
+    lock.unlock();
+    errand->then(wanted, now);
+    lock.lock();
   }
-  std::string error = (*errand)(now) ? "" : fmt::format("ledger {}", ledger_->error());
-  const std::lock_guard lock(mutex_);
-  answer_ = std::move(error);
-  answered_.notify_all();
 }
 
 /// Brings the waiting events to the disk.

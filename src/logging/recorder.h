@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -39,7 +40,8 @@ class Recorder {
     std::function<int64_t()> clock_ahead;  ///< milliseconds that the system's clock is ahead of it
     std::function<void(const std::string&)> complain;  ///< called from the recorder's thread
     std::chrono::milliseconds sync_every{100};
-    uint32_t sync_events = 65536;  ///< or as soon as so many events wait
+    std::chrono::milliseconds patience{5000};  ///< of define(), with a disk that does not answer
+    uint32_t sync_events = 65536;              ///< or as soon as so many events wait
   };
 
   /// Takes the ledger over; it is nobody else's from now on.
@@ -51,9 +53,11 @@ class Recorder {
 
   // These wait until it is on the disk; otherwise they say why not. Any thread but the recorder's.
 
-  /// What the numbers of later events stand for. On failure what was defined before holds on.
+  /// What the numbers of later events stand for. On failure what was defined before holds on, also when a
+  /// disk that hung writes it later: then what was before is defined again.
   std::string define(const ledger::Definitions& definitions);
-  /// That a segment was sealed, or is to be removed: Type::sealed or Type::retired.
+  /// That a segment was sealed, or is to be removed: Type::sealed or Type::retired. Waits as long as it
+  /// takes.
   std::string note(ledger::Type type, const ledger::SegmentNote& segment);
 
   const RecorderStats& stats() const { return stats_; }
@@ -67,9 +71,17 @@ class Recorder {
   /// events that wait.
   bool commit(uint64_t now);
   bool settle(ledger::Ledger::Commit result);
-  /// What another thread wants of the ledger. Whether it is on the disk.
-  using Errand = std::function<bool(uint64_t now)>;
-  std::string run_errand(const Errand& errand);
+  /// What another thread wants of the ledger; its members are under mutex_, but for the functions.
+  struct Errand {
+    std::function<bool(uint64_t now)> run;  ///< whether it is on the disk
+    /// It is. Not `wanted`: who wanted it has given up meanwhile.
+    std::function<void(bool wanted, uint64_t now)> then = [](bool, uint64_t) {};
+    std::optional<std::string> answer;
+    bool given_up = false;
+  };
+  std::string run_errand(const std::shared_ptr<Errand>& errand,
+                         std::optional<std::chrono::milliseconds> patience);
+  bool redefine(const ledger::Definitions& definitions, uint64_t now);
   void serve(uint64_t now);
 
   std::unique_ptr<ledger::Ledger> ledger_;
@@ -80,12 +92,10 @@ class Recorder {
   ledger::Definitions defined_;  ///< on the disk
   std::chrono::steady_clock::time_point synced_;
 
-  std::mutex errands_;  ///< one at a time: held by who waits
   std::mutex mutex_;
   std::condition_variable wake_, answered_;
-  bool stop_ = false;                  ///< under mutex_
-  const Errand* errand_ = nullptr;     ///< under mutex_
-  std::optional<std::string> answer_;  ///< under mutex_
+  bool stop_ = false;                            ///< under mutex_
+  std::deque<std::shared_ptr<Errand>> errands_;  ///< that are not begun; under mutex_
   std::thread thread_;
 };
 

@@ -126,11 +126,18 @@ def test_strict_disk_that_hangs_keeps_newcomers_waiting_only(net):
     with ext4(net) as ledger:
         net.start(STRICT, keep_ledger=True)
         first = blocks_of(net, ADDRESSES[:4])
+        changed = net.text(lambda c: (STRICT(c), larger(c)))
         with net.lab.frozen_disk(ledger):
+            for _ in range(2):
+                refused = net.daemon.reload(changed)
+                assert refused.returncode == 1 and "has not answered for 5 s; nothing was changed" in refused.stderr, refused
             assert not blocks_of(net, ADDRESSES[4:])
             assert blocks_of(net, ADDRESSES[:4]) == first
         net.lab.wait_until(lambda: len(blocks_of(net, ADDRESSES[4:])) == 4, "newcomers are served", 5)
         assert len(allocated(net)) == 8
+        assert len(net.daemon.rows("pools")) < 100
+        assert net.daemon.reload(changed).returncode == 0
+        assert len(net.daemon.rows("pools")) > 700
 
 
 @within(120)

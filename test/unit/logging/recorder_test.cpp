@@ -47,8 +47,10 @@ struct Running {
   std::vector<std::string> complaints;
   std::optional<Recorder> recorder;
 
-  Running(std::unique_ptr<Ledger> ledger, std::vector<EventRing*> rings) {
+  Running(std::unique_ptr<Ledger> ledger, std::vector<EventRing*> rings,
+          std::function<uint64_t()> moves = {}) {
     recorder.emplace(std::move(ledger), Recorder::Setup{.rings = std::move(rings),
+                                                        .moves = std::move(moves),
                                                         .clock = [this] { return now.load(); },
                                                         .clock_ahead = [this] { return ahead.load(); },
                                                         .complain =
@@ -56,7 +58,8 @@ struct Running {
                                                               const std::lock_guard lock(mutex);
                                                               complaints.push_back(text);
                                                             },
-                                                        .sync_every = 10ms});
+                                                        .sync_every = 10ms,
+                                                        .patience = 1s});
   }
   std::vector<std::string> said() {
     const std::lock_guard lock(mutex);
@@ -232,6 +235,35 @@ TEST_CASE("definitions are on the disk when define() returns", "[logging][record
   CHECK(run.recorder->define(homes(1024)).empty());
   CHECK(list_segments(directory.path("l")).size() == 2);
   CHECK(Told(directory.path("l")).held.empty());
+}
+
+TEST_CASE("a disk that hangs keeps nobody waiting, and what came too late is undone", "[logging][recorder]") {
+  TestDirectory directory;
+  EventRing ring(8);
+  std::mutex disk;  // asked at each commit, as the disk is
+  Running run(begun(directory), {&ring}, [&] {
+    const std::lock_guard answers(disk);
+    return uint64_t{0};
+  });
+  Definitions more = homes(), other = homes();
+  more.configuration.sha256[0] = 77;
+  other.configuration.sha256[0] = 78;
+  const std::string too_late = "ledger: its disk has not answered for 1 s; nothing was changed";
+  disk.lock();
+  CHECK(run.recorder->define(more) == too_late);   // the recorder hangs in it
+  CHECK(run.recorder->define(other) == too_late);  // and does not come to this
+  disk.unlock();
+  std::vector<std::string> configurations;
+  CHECK(comes([&] {
+    configurations.clear();
+    const Told is(directory.path("l"));
+    for (const Entry& e : is.entries)
+      if (e.kind == Kind::configuration) configurations.push_back(e.text.substr(0, 4));
+    return configurations.size() > 2;
+  }));
+  CHECK(configurations == std::vector<std::string>{"0000", "4d00", "0000"});
+  CHECK(run.recorder->define(other).empty());
+  CHECK(Told(directory.path("l")).entries.back().text.starts_with("4e00"));
 }
 
 TEST_CASE("a full disk is told once, events wait in their ring, and then all is written",
