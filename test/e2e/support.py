@@ -10,6 +10,7 @@ import ctypes
 import ipaddress
 import json
 import os
+import re
 import socket
 import time
 
@@ -178,6 +179,21 @@ def in_pool(address, *prefixes):
 
 
 POOL_OF = {"nat44": "203.0.113.0/28", "ds-lite": "203.0.113.16/28", "nat64": "203.0.113.32/28"}
+
+
+def ping_command(address, *options, count=3):
+    """Waits for answers as long as it takes: this machine may stand still for a second."""
+    return ["ping", "-n", "-c", count, "-i", 0.2, "-w", 20, *options, address]
+
+
+def check_answers(text, count=3):
+    """Of the first `count` requests each was answered, once."""
+    answered = [int(n) for n in re.findall(r"bytes from .* icmp_seq=(\d+)", text)]
+    assert answered == list(range(1, count + 1)), text
+
+
+def ping(host, address, *options):
+    check_answers(host.run(*ping_command(address, *options), check=False).stdout)
 
 
 def receive_nothing(sock, seconds=0.7):

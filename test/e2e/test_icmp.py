@@ -2,36 +2,27 @@
 
 import re
 
-from support import for_each_carriage, topology
-
-SEVERAL = ("-n", "-c", 3, "-i", 0.2, "-W", 2)
-
-
-def pings(host, address, *options):
-    return host.run("ping", *SEVERAL, *options, address, check=False).stdout
+from support import check_answers, for_each_carriage, ping, ping_command, topology
 
 
 @for_each_carriage
 def test_ping(net, carriage, subscriber):
-    answer = pings(subscriber, subscriber.dial(topology.SERVER))
-    assert " 3 received" in answer and "DUP" not in answer, answer
+    ping(subscriber, subscriber.dial(topology.SERVER))
 
 
 @for_each_carriage
 def test_ping_with_1400_bytes(net, carriage, subscriber):
     """RFC 5508: echo of any size, its checksum right."""
-    answer = pings(subscriber, subscriber.dial(topology.SERVER), "-s", 1400)
-    assert " 3 received" in answer, answer
+    ping(subscriber, subscriber.dial(topology.SERVER), "-s", 1400)
 
 
 @for_each_carriage
 def test_two_pings_at_once_have_their_own_identifiers(net, carriage, subscriber):
     target = subscriber.dial(topology.SERVER)
-    first = net.lab.start(subscriber.namespace, "ping", ["ping", "-n", "-c", "5", "-i", "0.2", target])
-    second = pings(subscriber, target)
-    net.lab.wait_until(lambda: not first.running(), "the first ping ends")
-    assert " 3 received" in second and "DUP" not in second, second
-    assert " 5 received" in first.output() and "DUP" not in first.output(), first.output()
+    first = net.lab.start(subscriber.namespace, f"ping-{carriage}", ping_command(target, count=5))
+    ping(subscriber, target)
+    net.lab.wait_until(lambda: not first.running(), "the first ping ends", 25)
+    check_answers(first.output(), 5)
 
 
 def hops(subscriber, *options):
@@ -63,8 +54,7 @@ def test_own_addresses_answer(net):
     """The exception path: the kernel speaks ARP, neighbour discovery and ping for the box."""
     for host, address in (("access", topology.APPLIANCE_INSIDE_V4), ("access", topology.APPLIANCE_INSIDE_V6),
                           ("internet", topology.APPLIANCE_OUTSIDE_V4)):
-        answer = net.lab.run(host, ["ping", *SEVERAL, address], check=False).stdout
-        assert " 3 received" in answer and "DUP" not in answer, f"{host} to {address}: {answer}"
+        check_answers(net.lab.run(host, ping_command(address), check=False).stdout)
 
 
 @for_each_carriage
